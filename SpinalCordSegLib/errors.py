@@ -73,6 +73,12 @@ class WeightsCorrupt(SpinalCordSegError):
     exit_status = 4
 
 
+class UnsupportedWeights(SpinalCordSegError):
+    """Weights of a network that this version does not have."""
+
+    exit_status = 4
+
+
 class OutOfResources(SpinalCordSegError):
     """Memory or disk ran out."""
 

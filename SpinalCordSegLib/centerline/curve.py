@@ -1,0 +1,484 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The centerline: a curve through the cord in millimetres, LPS, from inferior to superior."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import SimpleITK as sitk
+from numpy.typing import ArrayLike, NDArray
+from scipy.interpolate import BSpline, CubicSpline, make_smoothing_spline
+
+from ..errors import InvalidArgument, InvalidImage
+from ..images import array_from, read_image, to_network_order
+
+Floats = NDArray[np.float64]
+
+_CSV_HEADER = "x_mm,y_mm,z_mm"
+_SCHEMA = (
+    "https://raw.githubusercontent.com/slicer/slicer/master/Modules/Loadable/Markups/"
+    "Resources/Schema/markups-schema-v1.0.3.json#"
+)
+# Axes of a control point in LPS such that they are the patient's right, anterior and superior.
+_ORIENTATION = [-1.0, 0.0, 0.0, 0.0, -1.0, 0.0, 0.0, 0.0, 1.0]
+_COLOUR = [1.0, 0.35, 0.1]
+
+# Control points are set this far apart, closer where Slicer's spline through them would leave
+# the curve by more than the tolerance.
+_CONTROL_POINT_DISTANCE_MM = 10.0
+_CONTROL_POINT_TOLERANCE_MM = 0.1
+_DRAWN_STEP_MM = 1.0
+
+# A curve ends somewhere inside the voxel of its last slice, so it covers half a slice more.
+_HALF_SLICE = 0.5
+
+# Past the evidence the curve goes on along its end tangent, and levels off over this distance.
+_LEVELLING_MM = 20.0
+
+
+@dataclass(frozen=True, eq=False)
+class Centerline:
+    """A curve along the cord.
+
+    Attributes
+    ----------
+    points_mm : ndarray of float64, shape (N, 3)
+        Physical points, mm, LPS, N >= 1, no two consecutive ones equal. They are put in the order
+        inferior to superior, by the ends of the curve, and cannot be written to.
+
+    Raises
+    ------
+    ValueError
+        If the points have another shape, are not finite, or repeat.
+    """
+
+    points_mm: Floats
+
+    def __post_init__(self) -> None:
+        points = np.array(self.points_mm, dtype=np.float64)
+        if points.ndim != 2 or points.shape[1:] != (3,) or len(points) == 0:
+            raise ValueError(f"points_mm must have shape (N, 3), N >= 1, not {points.shape}")
+        if not np.isfinite(points).all():
+            raise ValueError("points_mm must be finite")
+        if (np.diff(points, axis=0) == 0).all(axis=1).any():
+            raise ValueError("points_mm repeats a point")
+        if points[0, 2] > points[-1, 2]:
+            points = points[::-1].copy()
+        points.flags.writeable = False
+        object.__setattr__(self, "points_mm", points)
+
+    @property
+    def length_mm(self) -> float:
+        """Length of the polyline through the points, mm."""
+        return float(_arc_length(self.points_mm)[-1])
+
+    @property
+    def tangents(self) -> Floats:
+        """Unit tangents (N, 3), LPS: central differences on the arc length.
+
+        One point alone has the tangent (0, 0, 1).
+        """
+        upwards = np.array([0.0, 0.0, 1.0])
+        if len(self.points_mm) == 1:
+            return upwards[None]
+        tangents = np.gradient(self.points_mm, _arc_length(self.points_mm), axis=0)
+        norm = np.linalg.norm(tangents, axis=1, keepdims=True)
+        turning_back = norm < 1e-9
+        unit: Floats = np.where(turning_back, upwards, tangents / np.where(turning_back, 1, norm))
+        return unit
+
+    def at(self, z_mm: ArrayLike) -> Floats:
+        """Return the point of the curve at a height.
+
+        Parameters
+        ----------
+        z_mm : float or array_like, shape (M,)
+            LPS z, mm; clamped to the ends of the curve.
+
+        Returns
+        -------
+        ndarray, shape (3,) or (M, 3)
+            Interpolated linearly; the mean of the crossings where the curve turns back.
+        """
+        heights = np.asarray(z_mm, dtype=np.float64)
+        z = self.points_mm[:, 2]
+        clamped = np.clip(np.atleast_1d(heights), z.min(), z.max())
+        points = np.column_stack([_crossings(z, self.points_mm[:, :2], clamped), clamped])
+        return points if heights.ndim else points[0]
+
+    def in_slices(self, image: sitk.Image) -> Floats:
+        """Return where the curve crosses each axial slice of an image.
+
+        Parameters
+        ----------
+        image : sitk.Image
+            3D, in network order (see ``images.to_network_order``); may be oblique.
+
+        Returns
+        -------
+        ndarray, shape (Z, 2)
+            Continuous voxel index (x, y) in each slice. NaN where the curve does not reach: it is
+            taken to go on unchanged for half a slice past its ends.
+        """
+        index = _to_continuous_index(self.points_mm, image)
+        slices = np.arange(image.GetSize()[2], dtype=np.float64)
+        low, high = index[:, 2].min(), index[:, 2].max()
+        tolerance = _HALF_SLICE + 1e-6
+        covered = (slices >= low - tolerance) & (slices <= high + tolerance)
+        places = np.full((len(slices), 2), np.nan)
+        clamped = np.clip(slices[covered], low, high)
+        places[covered] = _crossings(index[:, 2], index[:, :2], clamped)
+        return places
+
+    def resampled(self, step_mm: float) -> Centerline:
+        """Return the curve with points about `step_mm` apart along it, both ends kept."""
+        if not step_mm > 0:
+            raise ValueError("step_mm must be positive")
+        along = _arc_length(self.points_mm)
+        if len(along) == 1:
+            return self
+        wanted = np.linspace(0, along[-1], max(1, round(along[-1] / step_mm)) + 1)
+        return Centerline(_interpolate(wanted, along, self.points_mm))
+
+    def to_csv(self) -> str:
+        """Return the points as CSV text, header ``x_mm,y_mm,z_mm``, LPS, micrometres kept."""
+        rows = [",".join(f"{value:.4f}" for value in point) for point in self.points_mm]
+        return "\n".join([_CSV_HEADER, *rows]) + "\n"
+
+    def to_markups_json(self, name: str = "Centerline") -> str:
+        """Return the curve as text of a Slicer markups file (``.mrk.json``), LPS.
+
+        A long curve gets a control point about every 10 mm, so that a person can move them;
+        closer where Slicer's spline through them would miss the curve by 0.1 mm.
+        """
+        points = _control_points(self.points_mm)
+        markup = {
+            "type": "Curve",
+            "name": name,
+            "coordinateSystem": "LPS",
+            "coordinateUnits": "mm",
+            "locked": False,
+            "fixedNumberOfControlPoints": False,
+            "labelFormat": "%N-%d",
+            "lastUsedControlPointNumber": len(points),
+            "controlPoints": [
+                _control_point(number, point, name) for number, point in enumerate(points, start=1)
+            ],
+            "measurements": [],
+            "display": {
+                "visibility": True,
+                "opacity": 1.0,
+                "color": _COLOUR,
+                "selectedColor": _COLOUR,
+                "propertiesLabelVisibility": False,
+                "pointLabelsVisibility": False,
+                "textScale": 3.0,
+                "glyphType": "Sphere3D",
+                "glyphScale": 1.5,
+                "useGlyphScale": True,
+                "lineThickness": 0.3,
+            },
+        }
+        return json.dumps({"@schema": _SCHEMA, "markups": [markup]}, indent=1) + "\n"
+
+    @classmethod
+    def from_csv(cls, path: str | Path) -> Centerline:
+        """Read a CSV file with the header ``x_mm,y_mm,z_mm``; mm, LPS; other columns are ignored.
+
+        Raises
+        ------
+        InvalidArgument
+            If the file cannot be read, or holds no curve.
+        """
+        rows = csv.DictReader(io.StringIO(_read_text(path)), skipinitialspace=True)
+        columns = _CSV_HEADER.split(",")
+        if not set(columns) <= set(rows.fieldnames or ()):
+            raise _invalid(path, "has no columns x_mm, y_mm and z_mm")
+        try:
+            points = [[float(row[column]) for column in columns] for row in rows]
+        except (TypeError, ValueError, csv.Error) as error:
+            raise _invalid(path, "has a row that is not three numbers") from error
+        return cls._from_points(points, path)
+
+    @classmethod
+    def from_markups_json(cls, path: str | Path) -> Centerline:
+        """Read a Slicer markups file: a curve, a line or a point list; LPS or RAS.
+
+        The first curve in the file is taken, else the first line, else the first point list, whose
+        points are sorted by height. Undefined points are skipped. A curve is read as Slicer draws
+        it, a cubic spline through the control points, with a point about every millimetre.
+
+        Raises
+        ------
+        InvalidArgument
+            If the file cannot be read, or holds no curve.
+        """
+        try:
+            markup = _choose_markup(json.loads(_read_text(path)))
+            kind, points = markup["type"], _positions(markup)
+        except (ValueError, KeyError, TypeError, AttributeError, IndexError) as error:
+            raise _invalid(path, "is not a Slicer markups file with a curve") from error
+        if kind == "Fiducial":
+            points = points[np.argsort(points[:, 2], kind="stable")]
+        points = _without_repeats(points)
+        if kind in ("Curve", "ClosedCurve") and np.isfinite(points).all():
+            points = _draw(points)
+        return cls._from_points(points, path)
+
+    @classmethod
+    def from_mask(cls, image: sitk.Image, name: str = "the mask") -> Centerline:
+        """Return the curve through the centre of mass of each axial slice of a mask.
+
+        Parameters
+        ----------
+        image : sitk.Image
+            3D scalar, any orientation: a cord mask or a one-voxel centerline. Of an integer image
+            every voxel above 0 counts the same; a float image is a soft mask, its values weigh.
+        name : str
+            What an error calls the image.
+
+        Raises
+        ------
+        InvalidImage
+            If the mask is empty.
+        """
+        ordered = to_network_order(image)
+        mask = array_from(ordered)
+        weights = np.nan_to_num(mask, posinf=0.0) if mask.dtype.kind == "f" else mask > 0
+        weights = np.maximum(weights.astype(np.float64), 0)
+        mass = weights.sum(axis=(0, 1))
+        slices = np.flatnonzero(mass)
+        if slices.size == 0:
+            raise InvalidImage(f"{name} is empty", "give a mask of the cord or of its centerline")
+        x = np.einsum("xyz,x->z", weights, np.arange(mask.shape[0]))[slices] / mass[slices]
+        y = np.einsum("xyz,y->z", weights, np.arange(mask.shape[1]))[slices] / mass[slices]
+        return cls(_to_physical(np.column_stack([x, y, slices]), ordered))
+
+    @classmethod
+    def _from_points(cls, points: ArrayLike, path: str | Path) -> Centerline:
+        array = np.asarray(points, dtype=np.float64).reshape(-1, 3)
+        if len(array) == 0:
+            raise _invalid(path, "holds no point")
+        if not np.isfinite(array).all():
+            raise _invalid(path, "has a point that is not finite")
+        return cls(_without_repeats(array))
+
+
+def read_centerline(path: str | Path) -> Centerline:
+    """Read a centerline from a CSV file, a Slicer markups file or an image of a mask.
+
+    Raises
+    ------
+    InvalidArgument, InvalidImage
+        If the file is none of these, or empty.
+    """
+    path = Path(path)
+    if path.suffix.lower() == ".csv":
+        return Centerline.from_csv(path)
+    if path.suffix.lower() == ".json":
+        return Centerline.from_markups_json(path)
+    return Centerline.from_mask(read_image(path, allow_constant=True), path.name)
+
+
+def smooth_curve(
+    points_mm: ArrayLike,
+    weights: ArrayLike | None = None,
+    at_mm: ArrayLike | None = None,
+    smoothing_mm: float = 6.0,
+) -> Floats:
+    """Smooth a curve that has one point per slice, with a cubic smoothing spline.
+
+    Parameters
+    ----------
+    points_mm : array_like, shape (N, 3)
+        Points in a frame whose third axis is perpendicular to the slices, strictly rising: for
+        instance voxel index times spacing. The third coordinate is not smoothed.
+    weights : array_like, shape (N,), optional
+        Evidence of each slice, at least 0. Points of weight 0 are not used.
+    at_mm : array_like, shape (M,), optional
+        Third coordinate of the points to return; that of `points_mm` by default.
+    smoothing_mm : float
+        Half width of what is averaged, mm: details much shorter vanish, whatever the distance of
+        the slices; where slices are further apart, hardly anything is smoothed.
+
+    Returns
+    -------
+    ndarray, shape (M, 3)
+        Past the first and the last slice with evidence the curve goes on along its tangent and
+        levels off. With fewer than 5 slices with evidence it is linear from slice to slice, and
+        constant past them.
+    """
+    points = np.asarray(points_mm, dtype=np.float64)
+    heights = points[:, 2] if at_mm is None else np.asarray(at_mm, dtype=np.float64)
+    evidence = np.ones(len(points)) if weights is None else np.asarray(weights, dtype=np.float64)
+    known = np.flatnonzero(evidence > 0)
+    if known.size == 0:
+        known, evidence = np.arange(len(points)), np.ones(len(points))
+    positions, values, evidence = points[known, 2], points[known, :2], evidence[known]
+    if (np.diff(positions) <= 0).any():
+        raise ValueError("the third coordinate must rise from point to point")
+    if len(known) < 5:
+        return np.column_stack([_interpolate(heights, positions, values), heights])
+    # The smoother with penalty lambda averages over about (lambda * distance of points)^(1/4).
+    penalty = smoothing_mm**4 / float(np.mean(np.diff(positions)))
+    spline = make_smoothing_spline(positions, values, evidence / evidence.max(), penalty)
+    return np.column_stack([_extended(spline, positions[0], positions[-1], heights), heights])
+
+
+def _extended(spline: BSpline, first: float, last: float, heights: Floats) -> Floats:
+    """Evaluate a spline between its ends, and past them along the tangent, levelling off."""
+    inside = np.clip(heights, first, last)
+    beyond = heights - inside
+    reach = np.sign(beyond) * _LEVELLING_MM * -np.expm1(-np.abs(beyond) / _LEVELLING_MM)
+    extended: Floats = spline(inside) + reach[:, None] * spline.derivative()(inside)
+    return extended
+
+
+def _arc_length(points: Floats) -> Floats:
+    """Return the distance of each point from the first, along the polyline."""
+    steps = np.linalg.norm(np.diff(points, axis=0), axis=1)
+    return np.concatenate([[0.0], np.cumsum(steps)])
+
+
+def _interpolate(at: Floats, positions: Floats, values: Floats) -> Floats:
+    """Linear interpolation of the columns of `values`, constant past the ends."""
+    return np.stack([np.interp(at, positions, column) for column in values.T], axis=1)
+
+
+def _crossings(height: Floats, values: Floats, at: Floats) -> Floats:
+    """Return the values of a polyline at given heights within its range.
+
+    Where the polyline turns back and crosses a height several times, the mean of the crossings.
+    """
+    rise = np.diff(height)
+    if (rise > 0).all():
+        return _interpolate(at, height, values)
+    if (rise < 0).all():
+        return _interpolate(at, height[::-1], values[::-1])
+    result = np.empty((len(at), values.shape[1]))
+    low, high = np.minimum(height[:-1], height[1:]), np.maximum(height[:-1], height[1:])
+    for row, level in enumerate(at):
+        crossing = np.flatnonzero((low <= level) & (level <= high))
+        climb = np.where(rise[crossing] == 0, 1.0, rise[crossing])
+        share = np.where(rise[crossing] == 0, 0.5, (level - height[crossing]) / climb)[:, None]
+        result[row] = (values[crossing] * (1 - share) + values[crossing + 1] * share).mean(axis=0)
+    return result
+
+
+def _index_to_physical(image: sitk.Image) -> tuple[Floats, Floats]:
+    """Return the matrix (3, 3) and the origin (3,) of: physical = matrix @ index + origin."""
+    direction = np.reshape(image.GetDirection(), (3, 3))
+    return direction * np.asarray(image.GetSpacing()), np.asarray(image.GetOrigin())
+
+
+def _to_physical(index: Floats, image: sitk.Image) -> Floats:
+    matrix, origin = _index_to_physical(image)
+    return index @ matrix.T + origin
+
+
+def _to_continuous_index(points: Floats, image: sitk.Image) -> Floats:
+    matrix, origin = _index_to_physical(image)
+    index: Floats = np.linalg.solve(matrix, (points - origin).T).T
+    return index
+
+
+def _without_repeats(points: Floats) -> Floats:
+    """Drop points equal to the one before."""
+    keep = np.concatenate([[True], (np.diff(points, axis=0) != 0).any(axis=1)])
+    return points[keep[: len(points)]]
+
+
+def _control_point(number: int, point: Floats, name: str) -> dict[str, Any]:
+    return {
+        "id": str(number),
+        "label": f"{name}-{number}",
+        "description": "",
+        "associatedNodeID": "",
+        "position": [round(float(value), 5) for value in point],
+        "orientation": _ORIENTATION,
+        "selected": True,
+        "locked": False,
+        "visibility": True,
+        "positionStatus": "defined",
+    }
+
+
+def _control_points(points: Floats) -> Floats:
+    """Return the fewest evenly spread points through which Slicer draws the same curve."""
+    along = _arc_length(points)
+    count = max(2, round(along[-1] / _CONTROL_POINT_DISTANCE_MM) + 1)
+    while count < len(points):
+        chosen = np.unique(
+            [int(np.abs(along - wanted).argmin()) for wanted in np.linspace(0, along[-1], count)]
+        )
+        drawn = _draw(points[chosen], step_mm=0.2)
+        distance = np.linalg.norm(points[:, None] - drawn[None], axis=2).min(axis=1)
+        if distance.max() <= _CONTROL_POINT_TOLERANCE_MM:
+            return points[chosen]
+        count *= 2
+    return points
+
+
+def _draw(points: Floats, step_mm: float = _DRAWN_STEP_MM) -> Floats:
+    """Return points on the cubic spline that Slicer draws through control points.
+
+    The spline's parameter is the number of the control point, and it starts and ends with speed
+    zero, as VTK's cardinal spline does unless told otherwise.
+    """
+    if len(points) < 3:
+        return points
+    spline = CubicSpline(np.arange(len(points)), points, bc_type="clamped")
+    distances = np.linalg.norm(np.diff(points, axis=0), axis=1)
+    parameters = [
+        number + np.arange(pieces) / pieces
+        for number, pieces in enumerate(np.maximum(1, np.ceil(distances / step_mm)).astype(int))
+    ]
+    return _without_repeats(np.vstack([spline(np.concatenate(parameters)), points[-1:]]))
+
+
+def _choose_markup(content: dict[str, Any]) -> dict[str, Any]:
+    """Return the markup that is most likely the centerline."""
+    for kinds in (("Curve", "ClosedCurve"), ("Line",), ("Fiducial",)):
+        for markup in content["markups"]:
+            if markup["type"] in kinds and len(_positions(markup)):
+                chosen: dict[str, Any] = markup
+                return chosen
+    raise ValueError("no curve")
+
+
+def _positions(markup: dict[str, Any]) -> Floats:
+    """Return the defined control points (N, 3), mm, LPS."""
+    positions = [
+        point["position"]
+        for point in markup.get("controlPoints", [])
+        if point.get("positionStatus", "defined") == "defined" and "position" in point
+    ]
+    points = np.array(positions, dtype=np.float64).reshape(-1, 3)
+    if markup.get("coordinateUnits") == "um":
+        points /= 1000.0
+    system = markup.get("coordinateSystem", "LPS")
+    if system not in ("LPS", "RAS"):
+        raise ValueError(f"coordinate system {system}")
+    return points * [-1.0, -1.0, 1.0] if system == "RAS" else points
+
+
+def _read_text(path: str | Path) -> str:
+    try:
+        return Path(path).read_text(encoding="utf-8-sig")
+    except FileNotFoundError as error:
+        raise _invalid(path, "does not exist") from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise _invalid(path, "cannot be read as text") from error
+
+
+def _invalid(path: str | Path, problem: str) -> InvalidArgument:
+    return InvalidArgument(
+        f"centerline {Path(path).name} {problem}",
+        "give a CSV file (x_mm,y_mm,z_mm in LPS), a Slicer curve (.mrk.json) or a mask",
+    )

@@ -1,0 +1,357 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Finding the cord: CNN1 on axial slices, distance map, OptiC (Gros 2019, section 2.2.2).
+
+Two passes spend little. The first looks at whole slices, but only every few millimetres, and
+gives a coarse curve; the second looks at a small tile around that curve on the slices between.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import SimpleITK as sitk
+import torch
+from scipy import ndimage
+
+from ..errors import CordNotFound
+from ..images import array_from, to_network_order
+from ..weights import LoadedWeights
+from ..weights.specification import Preprocessing
+from .curve import Centerline, smooth_curve
+from .optic import optimal_path
+
+# OptiC's slope weight was tuned on distance maps counted in voxels of this size.
+_EVIDENCE_UNIT_MM = 0.5
+
+_COARSE_STEP_MM = 6.0
+_FINE_STEP_MM = 2.0
+_BATCH_PIXELS = 400_000
+
+# Evidence further than this from the main run, along the cord, is another organ's.
+_LONGEST_GAP_MM = 40.0
+
+# How far the curve is drawn past the last slice with evidence: the network often misses the
+# first and last slices of a field of view that the cord crosses.
+_EXTENSION_MM = 15.0
+
+
+@dataclass(frozen=True)
+class Detection:
+    """What CNN1 and OptiC found.
+
+    Attributes
+    ----------
+    centerline : Centerline
+    slices : ndarray of int, (N,)
+        Axial slices of the image in network order that were looked at closely.
+    evidence : ndarray of float, (N,)
+        CNN1's highest probability near the curve on each of them, 0 to 1.
+    """
+
+    centerline: Centerline
+    slices: np.ndarray
+    evidence: np.ndarray
+
+
+def detect_cord(
+    image: sitk.Image,
+    weights: LoadedWeights,
+    device: str = "cpu",
+    progress: Callable[[float, str], None] | None = None,
+) -> Detection:
+    """Find the cord's centerline.
+
+    Parameters
+    ----------
+    image : SimpleITK.Image
+        3D scalar image in any orientation.
+    weights : LoadedWeights
+        A centerline network and its preprocessing.
+    device : str
+        Torch device.
+    progress : callable, optional
+        ``progress(fraction, message)``; what it raises stops the detection.
+
+    Raises
+    ------
+    CordNotFound
+        If no slice shows a cord.
+    """
+    ordered = to_network_order(image)
+    volume = array_from(ordered)
+    spacing = ordered.GetSpacing()
+    look = _Looker(volume, spacing, weights, device)
+
+    slices = _every(volume.shape[2], _COARSE_STEP_MM / spacing[2])
+    heat = look.at_whole_slices(slices, _between(progress, 0.0, 0.6))
+    if not (heat >= weights.specification.threshold).any():
+        raise CordNotFound(
+            "no spinal cord was found in the image",
+            "check that it shows the spine, or give its centerline with --centerline",
+        )
+    coarse = _optimise(heat, look.spacing_mm, slices * spacing[2], look.threshold)
+
+    slices = _every(volume.shape[2], _FINE_STEP_MM / spacing[2])
+    around = _interpolate(coarse, _every(volume.shape[2], _COARSE_STEP_MM / spacing[2]), slices)
+    heat, origin = look.at_tiles(slices, around, _between(progress, 0.6, 1.0))
+    path = _optimise(heat, look.spacing_mm, slices * spacing[2], look.threshold)
+    centre, evidence = _centres(heat, path, look.threshold)
+    centre += origin
+
+    kept = _main_run(evidence >= look.threshold, evidence, slices * spacing[2])
+    if not kept.any():
+        raise CordNotFound(
+            "no spinal cord was found in the image",
+            "check that it shows the spine, or give its centerline with --centerline",
+        )
+    index = look.to_image_index(centre)
+    centerline = _curve(ordered, slices, index, np.where(kept, evidence, 0.0))
+    return Detection(centerline, slices, evidence)
+
+
+def distance_map(probability: np.ndarray, threshold: float, spacing_mm: Sequence[float]) -> np.ndarray:
+    """Return how deep each pixel lies inside the detected cord, slice by slice.
+
+    Parameters
+    ----------
+    probability : ndarray, (X, Y, Z)
+    threshold : float
+        Probabilities below it count as background.
+    spacing_mm : (x, y)
+
+    Returns
+    -------
+    ndarray of float32, (X, Y, Z)
+        Euclidean distance to the background in half millimetres: 0 outside, about 8 on the axis
+        of a cord. OptiC's evidence (Gros 2019, section 2.2.2).
+    """
+    inside = probability >= threshold
+    depth = np.zeros(probability.shape, np.float32)
+    for k in np.flatnonzero(inside.any(axis=(0, 1))):
+        depth[:, :, k] = ndimage.distance_transform_edt(inside[:, :, k], sampling=spacing_mm[:2])
+    return depth / _EVIDENCE_UNIT_MM
+
+
+class _Looker:
+    """The network with the image under it: slices and tiles in, probabilities out."""
+
+    def __init__(
+        self, volume: np.ndarray, spacing: Sequence[float], weights: LoadedWeights, device: str
+    ) -> None:
+        self.volume = volume
+        self.preprocessing = weights.specification.preprocessing
+        self.threshold = weights.specification.threshold
+        self.network = weights.network.to(device).to(memory_format=torch.channels_last)
+        self.device = device
+        self.spacing_mm = tuple(
+            wanted or own
+            for wanted, own in zip(self.preprocessing.spacing_mm[:2], spacing[:2], strict=True)
+        )
+        self.step = np.array([s / own for s, own in zip(self.spacing_mm, spacing, strict=False)])
+        self.size = tuple(
+            max(1, round(n / step)) for n, step in zip(volume.shape, self.step, strict=False)
+        )
+        self.limits = _intensity_limits(volume, self.preprocessing)
+
+    def to_image_index(self, pixel: np.ndarray) -> np.ndarray:
+        """Return continuous image indices of pixel positions, both (N, 2)."""
+        return (pixel + 0.5) * self.step - 0.5
+
+    def at_whole_slices(
+        self, slices: np.ndarray, progress: Callable[[float, str], None] | None
+    ) -> np.ndarray:
+        """Return probabilities (X, Y, len(slices)) on whole slices."""
+        corners = np.zeros((slices.size, 2), int)
+        return self._look(slices, corners, self.size, "searching for the cord", progress)
+
+    def at_tiles(
+        self,
+        slices: np.ndarray,
+        around: np.ndarray,
+        progress: Callable[[float, str], None] | None,
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Return probabilities in tiles around a path, pasted in their bounding box.
+
+        Returns
+        -------
+        heat : ndarray, (X, Y, len(slices))
+        origin : ndarray, (2,)
+            Where the box starts, pixels.
+        """
+        side = self.preprocessing.patch_voxels[:2]
+        corners = np.rint(around).astype(int) - np.array(side) // 2
+        tiles = self._look(slices, corners, side, "following the cord", progress)
+        origin = corners.min(axis=0)
+        box = corners.max(axis=0) - origin + side
+        heat = np.zeros((*box, slices.size), np.float32)
+        for k, (x, y) in enumerate(corners - origin):
+            heat[x : x + side[0], y : y + side[1], k] = tiles[:, :, k]
+        return heat, origin
+
+    def _look(
+        self,
+        slices: np.ndarray,
+        corners: np.ndarray,
+        size: Sequence[int],
+        message: str,
+        progress: Callable[[float, str], None] | None,
+    ) -> np.ndarray:
+        stride = self.network.stride
+        padded = [-(-n // stride) * stride for n in size]
+        at_once = max(1, _BATCH_PIXELS // (padded[0] * padded[1]))
+        heat = np.zeros((*size, slices.size), np.float32)
+        for start in range(0, slices.size, at_once):
+            if progress:
+                progress(start / slices.size, message)
+            chosen = range(start, min(start + at_once, slices.size))
+            batch = np.stack([self._input(slices[k], corners[k], padded) for k in chosen])
+            with torch.inference_mode():
+                tensor = torch.from_numpy(batch)[:, None].to(self.device)
+                output = self.network(tensor.contiguous(memory_format=torch.channels_last))
+            values = output[:, 0, : size[0], : size[1]].float().cpu().numpy()
+            heat[:, :, list(chosen)] = values.transpose(1, 2, 0)
+        return heat
+
+    def _input(self, k: int, corner: np.ndarray, size: Sequence[int]) -> np.ndarray:
+        """Return one normalised slice, or a tile of it; what lies outside the image is 0."""
+        pixels = [c + np.arange(n) for c, n in zip(corner, size, strict=True)]
+        pixel_slice = _sample_plane(self.volume[:, :, k], pixels, self.step)
+        return _normalise(pixel_slice, self.preprocessing, self.limits)
+
+
+def _sample_plane(
+    plane: np.ndarray, pixels: Sequence[np.ndarray], step: np.ndarray
+) -> np.ndarray:
+    """Resample a slice onto a lattice of pixels `step` voxels wide; NaN outside the image.
+
+    Pixels wider than voxels average what they cover.
+    """
+    result = plane.astype(np.float32)
+    outside = []
+    for axis in range(2):
+        count = plane.shape[axis]
+        position = (pixels[axis] + 0.5) * step[axis] - 0.5
+        outside.append((position < -0.5 - 1e-6) | (position > count - 0.5 + 1e-6))
+        if step[axis] > 1.0:
+            result = ndimage.gaussian_filter1d(
+                result, 0.5 * np.sqrt(step[axis] ** 2 - 1), axis=axis, mode="nearest"
+            )
+        result = _interpolate_axis(result, np.clip(position, 0, count - 1), axis)
+    result[outside[0], :] = np.nan
+    result[:, outside[1]] = np.nan
+    return result
+
+
+def _interpolate_axis(values: np.ndarray, position: np.ndarray, axis: int) -> np.ndarray:
+    """Linear interpolation of `values` at fractional indices along one axis."""
+    low = np.floor(position).astype(int)
+    high = np.minimum(low + 1, values.shape[axis] - 1)
+    shape = [1] * values.ndim
+    shape[axis] = -1
+    weight = (position - low).astype(np.float32).reshape(shape)
+    return np.take(values, low, axis) * (1 - weight) + np.take(values, high, axis) * weight
+
+
+def _intensity_limits(volume: np.ndarray, preprocessing: Preprocessing) -> tuple[float, float]:
+    if preprocessing.intensity != "percentile255":
+        return 0.0, 1.0
+    low, high = np.percentile(volume, [2, 98])
+    return float(low), float(max(high, low + 1e-6))
+
+
+def _normalise(
+    values: np.ndarray, preprocessing: Preprocessing, limits: tuple[float, float]
+) -> np.ndarray:
+    seen = np.isfinite(values)
+    if not seen.any():
+        return np.zeros(values.shape, np.float32)
+    if preprocessing.intensity == "percentile255":
+        low, high = limits
+        scaled = (np.clip(values, low, high) - low) * (255 / (high - low))
+        normalised = (scaled - preprocessing.mean) / preprocessing.std
+        return np.where(seen, normalised, -preprocessing.mean / preprocessing.std).astype(np.float32)
+    inside = values[seen]
+    normalised = (values - inside.mean()) / (inside.std() + 1e-5)
+    return np.where(seen, normalised, 0).astype(np.float32)
+
+
+def _every(count: int, step: float) -> np.ndarray:
+    """Return indices 0 … count - 1 about `step` apart, the first and the last among them."""
+    steps = max(1, int(np.ceil((count - 1) / max(step, 1.0))))
+    return np.unique(np.rint(np.linspace(0, count - 1, steps + 1)).astype(int))
+
+
+def _between(
+    progress: Callable[[float, str], None] | None, low: float, high: float
+) -> Callable[[float, str], None] | None:
+    if progress is None:
+        return None
+    return lambda fraction, message: progress(low + fraction * (high - low), message)
+
+
+def _optimise(
+    heat: np.ndarray, spacing_mm: Sequence[float], height_mm: np.ndarray, threshold: float
+) -> np.ndarray:
+    """Return OptiC's path (Z, 2) through a heat map, pixels."""
+    evidence = distance_map(heat, threshold, spacing_mm)
+    gaps = np.diff(height_mm)
+    return optimal_path(evidence, (spacing_mm[0], spacing_mm[1], gaps))
+
+
+def _interpolate(path: np.ndarray, at: np.ndarray, slices: np.ndarray) -> np.ndarray:
+    return np.stack([np.interp(slices, at, path[:, axis]) for axis in range(2)], axis=1)
+
+
+def _centres(
+    heat: np.ndarray, path: np.ndarray, threshold: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the sub-pixel centre of the cord that the path crosses, and its probability.
+
+    On slices where the path crosses no cord the centre is the path itself and the evidence is
+    the probability there.
+    """
+    centres = path.astype(float)
+    evidence = np.zeros(len(path))
+    for k, (x, y) in enumerate(path):
+        evidence[k] = heat[x, y, k]
+        objects, _ = ndimage.label(heat[:, :, k] >= threshold)
+        if objects[x, y]:
+            inside = objects == objects[x, y]
+            centres[k] = ndimage.center_of_mass(heat[:, :, k] * inside)
+            evidence[k] = heat[:, :, k][inside].max()
+    return centres, evidence
+
+
+def _main_run(found: np.ndarray, evidence: np.ndarray, height_mm: np.ndarray) -> np.ndarray:
+    """Return which slices belong to the run with most evidence, short gaps bridged."""
+    indices = np.flatnonzero(found)
+    if indices.size == 0:
+        return found
+    breaks = np.flatnonzero(np.diff(height_mm[indices]) > _LONGEST_GAP_MM) + 1
+    runs = np.split(indices, breaks)
+    best = max(runs, key=lambda run: float(evidence[run].sum()))
+    kept = np.zeros(found.size, bool)
+    kept[best] = True
+    return kept
+
+
+def _curve(
+    ordered: sitk.Image, slices: np.ndarray, index: np.ndarray, weight: np.ndarray
+) -> Centerline:
+    """Return the smooth curve through the slices with evidence, drawn a little past its ends."""
+    spacing = np.array(ordered.GetSpacing())
+    known = np.flatnonzero(weight > 0)
+    reach = int(round(_EXTENSION_MM / spacing[2]))
+    first = max(0, slices[known[0]] - reach)
+    last = min(ordered.GetSize()[2] - 1, slices[known[-1]] + reach)
+    inner = np.arange(first, last + 1)
+    smooth = smooth_curve(
+        np.column_stack([index * spacing[:2], slices * spacing[2]]), weight, inner * spacing[2]
+    )
+    points = [
+        ordered.TransformContinuousIndexToPhysicalPoint([float(v) for v in row])
+        for row in smooth / spacing
+    ]
+    return Centerline(np.array(points))

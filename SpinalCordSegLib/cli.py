@@ -1,0 +1,337 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The command ``spinalcordseg``: arguments in, exit status out; the library does the work.
+
+Exit status: 0 done; 1 our fault; 2 wrong input or arguments; 3 no cord found; 4 weights missing,
+corrupt or not to be fetched; 5 out of memory or disk; 130 cancelled. Other than 0, nothing is
+written and one sentence on standard error says what is wrong and what to do.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import os
+import signal
+import sys
+import traceback
+import warnings
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, NoReturn
+
+from .errors import InvalidArgument, SpinalCordSegError
+from .failures import user_error
+from .progress import STYLES, Reporter, reporter
+
+PROGRAM = "spinalcordseg"
+CONTRASTS = ("auto", "t1", "t2", "t2_ax", "t2s", "dwi")
+DEVICES = ("auto", "cpu", "cuda", "mps")
+# The words of --structures, and the library's names for them.
+STRUCTURE_NAMES = {"cord": "cord", "gm": "gray_matter", "wm": "white_matter", "lesion": "lesion"}
+AVAILABLE_STRUCTURES = ("cord",)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command.
+
+    Parameters
+    ----------
+    argv : sequence of str, optional
+        The arguments; those of the process if not given.
+
+    Returns
+    -------
+    int
+        The exit status.
+    """
+    argv = list(sys.argv[1:] if argv is None else argv)
+    report = reporter("json" if _wants_json(argv) else "none")
+    try:
+        with _terminated_like_interrupted():
+            arguments = _parser().parse_args(argv)
+            report = reporter(getattr(arguments, "progress", "none"))
+            with _tidy_streams():
+                paths = arguments.run(arguments, report)
+        report.result(paths)
+        return 0
+    except (Exception, KeyboardInterrupt) as exception:
+        error = user_error(exception)
+        report.error(error)
+        _say(error)
+        return error.exit_status
+
+
+def segment_command(arguments: argparse.Namespace, report: Reporter) -> list[Path]:
+    """Segment an image and write every file of the result."""
+    from .result_files import check_output, result_paths, stem_of, write_result
+
+    structures = _structures(arguments.structures)
+    stem = stem_of(arguments.image)
+    check_output(
+        arguments.output,
+        result_paths(arguments.output, stem, structures, arguments.soft),
+        arguments.overwrite,
+    )
+    report(0.0, "reading the image")
+    from .images import read_image
+    from .pipeline import segment
+
+    image = read_image(arguments.image, volume=arguments.volume)
+    result = segment(
+        image,
+        structures=structures,
+        contrast=arguments.contrast,
+        centerline=_read_centerline(arguments.centerline),
+        weights=_weights(arguments.weights),
+        threshold=arguments.threshold,
+        device=arguments.device,
+        progress=_part(report, 0.05, 0.95),
+    )
+    report(0.95, "writing the results")
+    return write_result(
+        result, arguments.output, stem, arguments.soft, arguments.overwrite, image
+    )
+
+
+def centerline_command(arguments: argparse.Namespace, report: Reporter) -> list[Path]:
+    """Find the curve through the cord and write it."""
+    from .result_files import centerline_paths, check_output, stem_of, write_centerline
+
+    stem = stem_of(arguments.image)
+    paths = centerline_paths(arguments.output, stem)
+    check_output(arguments.output, paths, arguments.overwrite)
+    report(0.0, "reading the image")
+    from .images import read_image
+    from .pipeline import detect_centerline
+
+    image = read_image(arguments.image, volume=arguments.volume)
+    centerline = detect_centerline(
+        image,
+        contrast=arguments.contrast,
+        weights=_weights(arguments.weights),
+        device=arguments.device,
+        progress=_part(report, 0.05, 0.95),
+    )
+    report(0.95, "writing the results")
+    return write_centerline(centerline, arguments.output, stem, arguments.overwrite)
+
+
+def sample_command(arguments: argparse.Namespace, report: Reporter) -> list[Path]:
+    """Put a sample scan into a folder."""
+    from .result_files import check_output
+    from .sample import sample_path, write_sample
+
+    path = sample_path(arguments.output, arguments.real)
+    check_output(arguments.output, [path], arguments.overwrite)
+    report(0.0, "getting the sample scan")
+    return [write_sample(arguments.output, arguments.real)]
+
+
+class _Parser(argparse.ArgumentParser):
+    """Reports a wrong argument as the library reports any other mistake."""
+
+    def error(self, message: str) -> NoReturn:
+        raise InvalidArgument(message, f"see `{self.prog} --help`")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = _Parser(
+        prog=PROGRAM,
+        allow_abbrev=False,
+        description="Segment the spinal cord in MR images.",
+        epilog="Exit status: 0 done, 1 our fault, 2 wrong input or arguments, 3 no cord found, "
+        "4 weights missing or corrupt, 5 out of memory or disk, 130 cancelled.",
+    )
+    parser.add_argument("--version", action="version", version=f"{PROGRAM} {_version()}")
+    commands = parser.add_subparsers(metavar="COMMAND", required=True)
+    _add_segment(commands)
+    _add_centerline(commands)
+    _add_sample(commands)
+    return parser
+
+
+def _add_segment(commands: Any) -> None:
+    parser = commands.add_parser(
+        "segment", allow_abbrev=False, help="the cord's mask and centerline, with a picture"
+    )
+    _add_image_options(parser)
+    parser.add_argument(
+        "--structures",
+        default="cord",
+        metavar="LIST",
+        help="comma-separated: cord, gm, wm, lesion (default: cord)",
+    )
+    parser.add_argument(
+        "--centerline",
+        type=Path,
+        metavar="FILE",
+        help="use this curve (.csv, .mrk.json or a mask) instead of finding it",
+    )
+    parser.add_argument(
+        "--threshold",
+        type=_probability,
+        metavar="P",
+        help="count voxels above this probability (default: that of the weights)",
+    )
+    parser.add_argument("--soft", action="store_true", help="write the probabilities too")
+    parser.set_defaults(run=segment_command)
+
+
+def _add_centerline(commands: Any) -> None:
+    parser = commands.add_parser(
+        "centerline", allow_abbrev=False, help="the curve through the cord alone"
+    )
+    _add_image_options(parser)
+    parser.set_defaults(run=centerline_command)
+
+
+def _add_sample(commands: Any) -> None:
+    parser = commands.add_parser("sample", allow_abbrev=False, help="a scan to try this on")
+    parser.add_argument(
+        "--real", action="store_true", help="fetch a real T2w scan (MIT licence) by its hash"
+    )
+    _add_output_options(parser, output_default=Path("."))
+    parser.set_defaults(run=sample_command)
+
+
+def _add_image_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("image", type=Path, metavar="IMAGE", help="NIfTI, NRRD, MHA, DICOM folder")
+    parser.add_argument("--contrast", choices=CONTRASTS, default="auto", help="default: auto")
+    parser.add_argument(
+        "--weights",
+        nargs="+",
+        action="extend",
+        metavar="NAME_OR_FILE",
+        help="weights to use instead of those that ship (default: default)",
+    )
+    parser.add_argument(
+        "--volume",
+        type=_volume,
+        metavar="INDEX|mean",
+        help="which volume of a 4D image, counted from 0, or their mean",
+    )
+    parser.add_argument("--device", choices=DEVICES, default="auto", help="default: auto")
+    _add_output_options(parser)
+
+
+def _add_output_options(
+    parser: argparse.ArgumentParser, output_default: Path | None = None
+) -> None:
+    parser.add_argument(
+        "-o",
+        "--output",
+        type=Path,
+        metavar="DIR",
+        default=output_default,
+        required=output_default is None,
+        help="folder for the results" + (" (default: here)" if output_default else ""),
+    )
+    parser.add_argument("--overwrite", action="store_true", help="replace results that exist")
+    parser.add_argument(
+        "--progress",
+        choices=STYLES,
+        default="bar",
+        help="a bar, JSON lines on standard output, or nothing (default: bar)",
+    )
+
+
+def _structures(text: str) -> tuple[str, ...]:
+    words = [word.strip() for word in text.split(",") if word.strip()]
+    unknown = [word for word in words if word not in STRUCTURE_NAMES]
+    if unknown or not words:
+        what = f"{unknown[0]!r} is no structure" if unknown else "no structure was given"
+        raise InvalidArgument(what, f"give some of {', '.join(STRUCTURE_NAMES)} with --structures")
+    for word in words:
+        if word not in AVAILABLE_STRUCTURES:
+            raise InvalidArgument(
+                f"this version cannot segment {STRUCTURE_NAMES[word].replace('_', ' ')} yet",
+                f"leave {word} out of --structures",
+            )
+    return tuple(dict.fromkeys(STRUCTURE_NAMES[word] for word in words))
+
+
+def _probability(text: str) -> float:
+    value = float(text)
+    if not 0.0 < value < 1.0:
+        raise argparse.ArgumentTypeError(f"{text} is not between 0 and 1")
+    return value
+
+
+def _volume(text: str) -> int | str:
+    if text == "mean":
+        return text
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"{text!r} is neither a volume's index nor mean")
+    return int(text)
+
+
+def _weights(given: list[str] | None) -> str | tuple[str, ...]:
+    if not given:
+        return "default"
+    return given[0] if len(given) == 1 else tuple(given)
+
+
+def _read_centerline(path: Path | None) -> Any:
+    if path is None:
+        return None
+    from .centerline.curve import read_centerline
+
+    return read_centerline(path)
+
+
+def _version() -> str:
+    from . import __version__
+
+    return __version__
+
+
+def _part(report: Reporter, start: float, end: float) -> Any:
+    def within(fraction: float, message: str) -> None:
+        report(start + (end - start) * min(max(fraction, 0.0), 1.0), message)
+
+    return within
+
+
+def _wants_json(argv: Sequence[str]) -> bool:
+    """Tell how to report an error in the arguments themselves."""
+    pairs = zip(argv, argv[1:], strict=False)
+    return "--progress=json" in argv or ("--progress", "json") in pairs
+
+
+@contextlib.contextmanager
+def _terminated_like_interrupted() -> Iterator[None]:
+    """Make a request to terminate clean up as Ctrl-C does."""
+
+    def interrupt(number: int, frame: object) -> NoReturn:
+        raise KeyboardInterrupt
+
+    previous = {}
+    for name in ("SIGTERM", "SIGBREAK"):
+        number = getattr(signal, name, None)
+        if number is not None:
+            # Only the main thread may set handlers; another has its own ways to stop.
+            with contextlib.suppress(ValueError):
+                previous[number] = signal.signal(number, interrupt)
+    try:
+        yield
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)
+
+
+@contextlib.contextmanager
+def _tidy_streams() -> Iterator[None]:
+    """Keep what libraries print off standard output, and warnings to one line each."""
+
+    def show(message: Warning | str, *_: object, **__: object) -> None:
+        print(f"warning: {' '.join(str(message).split())}", file=sys.stderr)
+
+    with warnings.catch_warnings(), contextlib.redirect_stdout(sys.stderr):
+        warnings.showwarning = show
+        yield
+
+
+def _say(error: SpinalCordSegError) -> None:
+    if os.environ.get("SPINALCORDSEG_DEBUG") == "1":
+        traceback.print_exc()
+    print(f"{PROGRAM}: {' '.join(str(error).split())}", file=sys.stderr)

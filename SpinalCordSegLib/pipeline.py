@@ -1,0 +1,303 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Image in, structures out: the one path that every door takes."""
+
+from __future__ import annotations
+
+import platform
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import SimpleITK as sitk
+
+from .centerline.curve import Centerline
+from .contrasts import CONTRASTS
+from .errors import InvalidArgument
+from .images import array_from, check_image, image_from, restore_grid, to_network_order
+from .labels import STRUCTURES, label_named
+from .measurement.review import ReviewItem, doubtful_slices
+from .result import Result
+from .segmentation.cord import CordSegmentation, segment_cord
+from .version import __version__
+from .weights import LoadedWeights, load_weights
+
+Progress = Callable[[float, str], None]
+
+AVAILABLE_STRUCTURES = ("cord",)
+
+
+def segment(
+    image: sitk.Image,
+    structures: Sequence[str] = ("cord",),
+    contrast: str = "auto",
+    refine: str | None = None,
+    centerline: Centerline | None = None,
+    weights: str | Path | Sequence[str | Path] = "default",
+    device: str = "auto",
+    progress: Progress | None = None,
+    threshold: float | None = None,
+) -> Result:
+    """Segment the structures of the spinal cord.
+
+    Parameters
+    ----------
+    image : SimpleITK.Image
+        3D scalar image in any orientation. It is not changed.
+    structures : sequence of str
+        Names in ``LABELS``.
+    contrast : str
+        ``auto`` or one of ``CONTRASTS``. The default weights serve every contrast.
+    refine : str, optional
+        Boundary refinement; none in this version.
+    centerline : Centerline, optional
+        The user's own curve; it replaces detection.
+    weights : str, Path or several
+        ``default``, or names or files of weights, each taking the place of the default for its
+        own task.
+    device : str
+        ``auto``, ``cpu``, ``cuda`` or ``mps``.
+    progress : callable, optional
+        ``progress(fraction, message)`` with the fraction rising from 0 to 1. Raise ``Cancelled``
+        in it to stop.
+    threshold : float, optional
+        Probability from which on a voxel is cord; the weights' own by default.
+
+    Returns
+    -------
+    Result
+        On the image's own grid.
+
+    Raises
+    ------
+    InvalidImage, InvalidArgument
+        Before any work starts.
+    CordNotFound
+        If the image shows no cord.
+    WeightsMissing, WeightsCorrupt
+        If the weights cannot be used.
+    """
+    _check_arguments(structures, contrast, refine, device, threshold)
+    image = check_image(image)
+    report = progress or (lambda fraction, message: None)
+    watch = _Stopwatch({})
+
+    report(0.0, "loading the weights")
+    with watch.stage("weights"):
+        chosen = choose_weights(weights)
+        device = _choose_device(device)
+    with watch.stage("centerline"):
+        if centerline is None:
+            from .centerline.detect import detect_cord
+
+            finder = chosen["centerline"]
+            found = detect_cord(image, finder, device, _within(report, 0.05, 0.45)).centerline
+        else:
+            found = centerline
+    with watch.stage("cord"):
+        cord = segment_cord(
+            image, found, chosen["cord"], threshold, device, _within(report, 0.45, 0.9)
+        )
+    report(0.92, "measuring the outline")
+    with watch.stage("review"):
+        review = _review(image, cord, found)
+    used = [chosen["cord"]] if centerline else [chosen["centerline"], chosen["cord"]]
+    parameters = {
+        "structures": list(structures),
+        "contrast": contrast,
+        "threshold": threshold or chosen["cord"].specification.threshold,
+        "device": device,
+        "centerline": "given" if centerline else "detected",
+    }
+    report(1.0, "done")
+    return Result(
+        labels=_labels(cord.mask),
+        masks={"cord": cord.mask},
+        probabilities={"cord": cord.probability},
+        centerline=_covering(found, cord.mask),
+        review=review,
+        provenance=_provenance(parameters, used, watch.seconds),
+    )
+
+
+def detect_centerline(
+    image: sitk.Image,
+    weights: str | Path | Sequence[str | Path] = "default",
+    device: str = "auto",
+    progress: Progress | None = None,
+) -> Centerline:
+    """Find the cord's centerline; parameters and errors as for :func:`segment`."""
+    from .centerline.detect import detect_cord
+
+    image = check_image(image)
+    finder = choose_weights(weights)["centerline"]
+    return detect_cord(image, finder, _choose_device(device), progress).centerline
+
+
+def choose_weights(weights: str | Path | Sequence[str | Path]) -> dict[str, LoadedWeights]:
+    """Return loaded weights by task, the defaults where nothing else was asked for.
+
+    Raises
+    ------
+    WeightsMissing, WeightsCorrupt
+        If a set cannot be loaded.
+    InvalidArgument
+        If two sets are for the same task.
+    """
+    asked = [weights] if isinstance(weights, str | Path) else list(weights)
+    chosen: dict[str, LoadedWeights] = {}
+    for name in asked:
+        if name == "default":
+            continue
+        loaded = load_weights(name)
+        task = loaded.specification.task
+        if task in chosen:
+            raise InvalidArgument(
+                f"two sets of weights were given for the {task}", "give one a task"
+            )
+        chosen[task] = loaded
+    for task in ("centerline", "cord"):
+        if task not in chosen:
+            chosen[task] = load_weights(task)
+    return chosen
+
+
+@dataclass
+class _Stopwatch:
+    seconds: dict[str, float]
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator[None]:
+        start = time.perf_counter()
+        yield
+        self.seconds[name] = round(time.perf_counter() - start, 3)
+
+
+def _check_arguments(
+    structures: Sequence[str],
+    contrast: str,
+    refine: str | None,
+    device: str,
+    threshold: float | None,
+) -> None:
+    if isinstance(structures, str) or not structures:
+        raise InvalidArgument("structures must be a list of names", 'give for example ("cord",)')
+    for name in structures:
+        if name not in STRUCTURES:
+            raise InvalidArgument(
+                f"there is no structure {name!r}", f"choose from {', '.join(STRUCTURES)}"
+            )
+        if name not in AVAILABLE_STRUCTURES:
+            raise InvalidArgument(
+                f"this version cannot segment the {label_named(name).title.lower()} yet",
+                f"choose from {', '.join(AVAILABLE_STRUCTURES)}",
+            )
+    if contrast != "auto" and contrast not in CONTRASTS:
+        raise InvalidArgument(
+            f"there is no contrast {contrast!r}", f"choose from auto, {', '.join(CONTRASTS)}"
+        )
+    if refine is not None:
+        raise InvalidArgument(
+            f"this version has no refinement {refine!r}", "leave the refinement out"
+        )
+    if device not in ("auto", "cpu", "cuda", "mps"):
+        raise InvalidArgument(f"there is no device {device!r}", "choose auto, cpu, cuda or mps")
+    if threshold is not None and not 0 < threshold < 1:
+        raise InvalidArgument(
+            f"the threshold {threshold} is not a probability", "give a number between 0 and 1"
+        )
+
+
+def _choose_device(device: str) -> str:
+    import torch
+
+    available = {"cpu": True, "cuda": torch.cuda.is_available()}
+    available["mps"] = torch.backends.mps.is_available()
+    if device == "auto":
+        return "cuda" if available["cuda"] else "cpu"
+    if not available[device]:
+        raise InvalidArgument(f"this computer has no {device} device", "choose auto or cpu")
+    return device
+
+
+def _within(report: Progress, low: float, high: float) -> Progress:
+    return lambda fraction, message: report(low + fraction * (high - low), message)
+
+
+def _labels(cord: sitk.Image) -> sitk.Image:
+    return sitk.Cast(cord * label_named("cord").value, sitk.sitkUInt8)
+
+
+def _covering(centerline: Centerline, mask: sitk.Image) -> Centerline:
+    """Return the part of the curve on slices where the mask has cord, a point a slice."""
+    ordered = to_network_order(mask)
+    curve = centerline.in_slices(ordered)
+    present = array_from(ordered).any(axis=(0, 1)) & np.isfinite(curve).all(axis=1)
+    rows = np.flatnonzero(present)
+    points = [
+        ordered.TransformContinuousIndexToPhysicalPoint([*map(float, curve[k]), float(k)])
+        for k in range(rows[0], rows[-1] + 1)
+    ]
+    return replace(centerline, points_mm=np.array(points))
+
+
+def _review(
+    image: sitk.Image, cord: CordSegmentation, centerline: Centerline
+) -> tuple[ReviewItem, ...]:
+    mask, probability = to_network_order(cord.mask), to_network_order(cord.probability)
+    doubts = doubtful_slices(
+        array_from(mask) > 0, array_from(probability), mask.GetSpacing(), cord.filled_slices
+    )
+    own_index = _own_slice_index(image)
+    curve = centerline.in_slices(mask)
+    items = []
+    for doubt in doubts:
+        x, y = curve[doubt.row]
+        position = mask.TransformContinuousIndexToPhysicalPoint([float(x), float(y), doubt.row])
+        items.append(
+            ReviewItem(int(own_index[doubt.row]), position, doubt.reason, doubt.severity)
+        )
+    return tuple(items)
+
+
+def _own_slice_index(image: sitk.Image) -> np.ndarray:
+    """Return for each axial slice in network order its index in the image as it is stored."""
+    ordered = to_network_order(image)
+    rows = np.arange(ordered.GetSize()[2])
+    own = [
+        image.TransformPhysicalPointToContinuousIndex(ordered.TransformIndexToPhysicalPoint((0, 0, int(k))))
+        for k in rows[[0, -1]]
+    ]
+    axis = int(np.argmax(np.abs(np.subtract(own[1], own[0])))) if rows.size > 1 else 2
+    return np.rint(np.linspace(own[0][axis], own[1][axis], rows.size)).astype(int)
+
+
+def _provenance(
+    parameters: dict[str, Any], used: Sequence[LoadedWeights], seconds: dict[str, float]
+) -> dict[str, Any]:
+    import torch
+
+    return {
+        "software": {
+            "spinalcordseg": __version__,
+            "python": platform.python_version(),
+            "torch": torch.__version__,
+            "SimpleITK": sitk.Version.VersionString(),
+            "numpy": np.__version__,
+        },
+        "weights": [
+            {
+                "name": w.specification.name,
+                "task": w.specification.task,
+                "sha256": w.sha256,
+                "licence": w.specification.licence,
+            }
+            for w in used
+        ],
+        "parameters": parameters,
+        "contrast": {"found": None, "asked": parameters["contrast"]},
+        "seconds": seconds,
+    }

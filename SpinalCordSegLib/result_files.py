@@ -1,0 +1,417 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The files of a result: their names, and writing them all or none."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import re
+import shutil
+import tempfile
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import SimpleITK as sitk
+
+from .centerline.curve import Centerline
+from .errors import OutOfResources, OutputExists, OutputNotWritable
+from .failures import user_error
+from .labels import LABELS, Label, label_named
+from .overview import overview_png
+from .result import Result
+
+SUFFIXES = (".nii.gz", ".nii", ".nrrd", ".nhdr", ".mha", ".mhd")
+
+# NIfTI says in these what its coordinates refer to (scanner, template, ...); masks keep it.
+_NIFTI_SPACE_KEYS = ("qform_code_name", "sform_code_name")
+
+
+def stem_of(path: str | os.PathLike[str]) -> str:
+    """Return what the names of an image's results begin with.
+
+    Parameters
+    ----------
+    path : path
+        An image file, or a folder of DICOM files.
+
+    Returns
+    -------
+    str
+        The file name without .nii, .nii.gz, .nrrd or .mha; for a folder the DICOM series
+        description, or the folder's name where there is none.
+    """
+    path = Path(path)
+    if path.is_dir():
+        return _series_description(path) or path.resolve().name
+    for suffix in SUFFIXES:
+        if path.name.lower().endswith(suffix) and len(path.name) > len(suffix):
+            return path.name[: -len(suffix)]
+    return path.stem
+
+
+def result_paths(
+    directory: str | os.PathLike[str],
+    stem: str,
+    structures: Iterable[str] = ("cord",),
+    soft: bool = False,
+) -> list[Path]:
+    """Return the files that :func:`write_result` writes, in its order.
+
+    Parameters
+    ----------
+    directory : path
+    stem : str
+        As :func:`stem_of` gives it.
+    structures : iterable of str
+        Names as in ``LABELS``.
+    soft : bool
+        Whether probabilities are written too.
+    """
+    directory = Path(directory)
+    names = [f"{stem}_label-{label_named(name).file_label}_mask.nii.gz" for name in structures]
+    if soft:
+        names += [name.replace("_mask.nii.gz", "_prob.nii.gz") for name in names]
+    names += [f"{stem}_seg.seg.nrrd", *_centerline_names(stem)]
+    names += [f"{stem}_seg.json", f"{stem}_overview.png"]
+    return [directory / name for name in names]
+
+
+def centerline_paths(directory: str | os.PathLike[str], stem: str) -> list[Path]:
+    """Return the files that :func:`write_centerline` writes."""
+    return [Path(directory) / name for name in _centerline_names(stem)]
+
+
+def check_output(
+    directory: str | os.PathLike[str], paths: Iterable[Path], overwrite: bool = False
+) -> None:
+    """Make sure, before any work, that results can be written.
+
+    Raises
+    ------
+    OutputNotWritable
+        If the folder cannot be made or written to.
+    OutputExists
+        If one of `paths` exists and `overwrite` is false.
+    OutOfResources
+        If the disk is full.
+    """
+    directory = Path(directory)
+    existing = next(folder for folder in (directory, *directory.absolute().parents) if _there(folder))
+    if not existing.is_dir():
+        raise OutputNotWritable(
+            f"{existing} is a file, not a folder", "choose another output folder with -o"
+        )
+    try:
+        # Permission bits do not tell the truth on network disks and on Windows: try it.
+        with tempfile.TemporaryDirectory(prefix=".spinalcordseg-", dir=existing):
+            pass
+    except OSError as error:
+        raise _write_error(error, existing) from error
+    if overwrite:
+        return
+    for path in paths:
+        if _there(path):
+            raise OutputExists(f"{path} exists already", "use --overwrite to replace it")
+
+
+def write_result(
+    result: Result,
+    directory: str | os.PathLike[str],
+    stem: str,
+    soft: bool,
+    overwrite: bool,
+    image: sitk.Image,
+) -> list[Path]:
+    """Write every file of a result, or none.
+
+    Parameters
+    ----------
+    result : Result
+    directory : path
+        Made if it does not exist.
+    stem : str
+        What the names begin with.
+    soft : bool
+        Also write the probabilities.
+    overwrite : bool
+        Replace files that exist.
+    image : sitk.Image
+        The image that was segmented, for the overview.
+
+    Returns
+    -------
+    list of Path
+        As :func:`result_paths`.
+
+    Raises
+    ------
+    OutputExists, OutputNotWritable, OutOfResources
+        Nothing is written then, and what was there before is still there.
+    """
+    structures = [label.name for label in LABELS if label.name in result.masks]
+    paths = result_paths(directory, stem, structures, soft)
+    # Probabilities of an earlier run would not belong to the new masks.
+    stale = [path for path in result_paths(directory, stem, structures, True) if path not in paths]
+    with _all_or_none(Path(directory), paths, stale, overwrite) as folder:
+        staged = {path.name: folder / path.name for path in paths}
+        for name in structures:
+            part = f"{stem}_label-{label_named(name).file_label}"
+            _write_image(result.masks[name], staged[f"{part}_mask.nii.gz"], sitk.sitkUInt8, image)
+            if soft:
+                probability = result.probabilities[name]
+                _write_image(probability, staged[f"{part}_prob.nii.gz"], sitk.sitkFloat32, image)
+        _write_segmentation(result.masks, staged[f"{stem}_seg.seg.nrrd"])
+        _write_curve(result.centerline, folder, stem)
+        report = _report(result, image)
+        _write_text(staged[f"{stem}_seg.json"], json.dumps(report, indent=2, allow_nan=False) + "\n")
+        picture = overview_png(
+            image, result.masks, result.centerline, stem, _subtitle(report), result.review
+        )
+        staged[f"{stem}_overview.png"].write_bytes(picture)
+    return paths
+
+
+def write_centerline(
+    centerline: Centerline, directory: str | os.PathLike[str], stem: str, overwrite: bool
+) -> list[Path]:
+    """Write a curve as Slicer markups and as CSV; errors as :func:`write_result`."""
+    paths = centerline_paths(directory, stem)
+    with _all_or_none(Path(directory), paths, (), overwrite) as folder:
+        _write_curve(centerline, folder, stem)
+    return paths
+
+
+def measurements(
+    masks: Mapping[str, sitk.Image], centerline: Centerline
+) -> dict[str, dict[str, float]]:
+    """Return the size of each structure: voxels, volume in mm3, and the curve's length in mm."""
+    sizes: dict[str, dict[str, float]] = {}
+    for name, mask in masks.items():
+        voxels = int(np.count_nonzero(sitk.GetArrayViewFromImage(mask)))
+        sizes[name] = {
+            "voxels": voxels,
+            "volume_mm3": round(voxels * math.prod(mask.GetSpacing()), 3),
+        }
+    if "cord" in sizes:
+        sizes["cord"]["length_mm"] = round(float(centerline.length_mm), 3)
+    return sizes
+
+
+def _centerline_names(stem: str) -> tuple[str, str]:
+    return f"{stem}_centerline.mrk.json", f"{stem}_centerline.csv"
+
+
+def _series_description(folder: Path) -> str:
+    files = sitk.ImageSeriesReader.GetGDCMSeriesFileNames(str(folder))
+    if not files:
+        return ""
+    reader = sitk.ImageFileReader()
+    reader.SetFileName(files[0])
+    try:
+        reader.ReadImageInformation()
+    except RuntimeError:
+        return ""
+    if not reader.HasMetaDataKey("0008|103e"):
+        return ""
+    return re.sub(r"[^A-Za-z0-9.+-]+", "_", reader.GetMetaData("0008|103e")).strip("_.")
+
+
+def _there(path: Path) -> bool:
+    # A dangling link is there too: writing would replace it.
+    return os.path.lexists(path)
+
+
+@contextmanager
+def _all_or_none(
+    directory: Path, paths: Sequence[Path], stale: Sequence[Path], overwrite: bool
+) -> Iterator[Path]:
+    """Give a private folder to write to; move its files into place when all are written.
+
+    On any failure, an interrupt included, the folders made here are removed and files already
+    moved go back.
+    """
+    check_output(directory, paths, overwrite)
+    made = _missing_folders(directory)
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=".spinalcordseg-", dir=directory) as private:
+            folder, replaced = Path(private, "new"), Path(private, "old")
+            folder.mkdir()
+            replaced.mkdir()
+            yield folder
+            _move_into_place([folder / path.name for path in paths], stale, directory, replaced)
+    except BaseException as error:
+        for created in made:
+            _remove_if_empty(created)
+        if isinstance(error, OSError):
+            raise _write_error(error, directory) from error
+        raise
+
+
+def _move_into_place(
+    files: Sequence[Path], stale: Sequence[Path], directory: Path, replaced: Path
+) -> None:
+    targets = [directory / file.name for file in files]
+    new = [target for target in targets if not _there(target)]
+    try:
+        for old in (*targets, *stale):
+            if _there(old):
+                os.replace(old, replaced / old.name)
+        for file, target in zip(files, targets, strict=True):
+            os.replace(file, target)
+    except BaseException:
+        for target in new:
+            target.unlink(missing_ok=True)
+        for backup in replaced.iterdir():
+            os.replace(backup, directory / backup.name)
+        raise
+
+
+def _missing_folders(directory: Path) -> list[Path]:
+    """Return the folders that making `directory` will make, innermost first."""
+    return [folder for folder in (directory, *directory.parents) if not _there(folder)]
+
+
+def _remove_if_empty(folder: Path) -> None:
+    try:
+        folder.rmdir()
+    except OSError:
+        return
+
+
+def _write_error(error: OSError, directory: Path) -> Exception:
+    friendly = user_error(error)
+    if isinstance(friendly, OutOfResources):
+        return OutOfResources(
+            f"the disk that holds {directory} is full", "free some space or choose another folder"
+        )
+    return OutputNotWritable(
+        f"{directory} cannot be written to ({error.strerror or error})",
+        "choose another output folder with -o",
+    )
+
+
+def _write_image(image: sitk.Image, path: Path, pixel_type: int, like: sitk.Image) -> None:
+    image = sitk.Cast(image, pixel_type)
+    for key in _NIFTI_SPACE_KEYS:
+        if like.HasMetaDataKey(key):
+            image.SetMetaData(key, like.GetMetaData(key))
+    _write(lambda: sitk.WriteImage(image, str(path), useCompression=True), path)
+
+
+def _write(write: Callable[[], None], path: Path) -> None:
+    """Write a file with a library that reports a full disk in words, or not at all."""
+    try:
+        write()
+    except RuntimeError as error:
+        # Find the reason that the library swallowed.
+        _probe(path)
+        raise OutputNotWritable(
+            f"{path.name} could not be written ({' '.join(str(error).split())[-120:]})",
+            "choose another output folder with -o",
+        ) from error
+
+
+def _probe(path: Path) -> None:
+    with path.open("wb") as file:
+        file.write(bytes(1 << 20))
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _write_text(path: Path, text: str) -> None:
+    path.write_text(text, encoding="utf-8", newline="\n")
+
+
+def _write_curve(centerline: Centerline, folder: Path, stem: str) -> None:
+    markups, table = _centerline_names(stem)
+    _write_text(folder / markups, centerline.to_markups_json())
+    _write_text(folder / table, centerline.to_csv())
+
+
+def _write_segmentation(masks: Mapping[str, sitk.Image], path: Path) -> None:
+    """Write the masks as a Slicer segmentation; overlapping structures go to separate layers."""
+    import slicerio
+
+    grid = next(iter(masks.values()))
+    matrix = np.eye(4)
+    matrix[:3, :3] = np.reshape(grid.GetDirection(), (3, 3)) @ np.diag(grid.GetSpacing())
+    matrix[:3, 3] = grid.GetOrigin()
+    segmentation = slicerio.create_segmentation(grid.GetSize(), matrix)
+    segmentation["containedRepresentationNames"] = ["Binary labelmap"]
+    whole = [bound for size in grid.GetSize() for bound in (0, size - 1)]
+    for label in LABELS:
+        if label.name in masks:
+            voxels = sitk.GetArrayViewFromImage(masks[label.name]).transpose(2, 1, 0) > 0
+            segment = slicerio.add_segment(segmentation, voxels, _segment(label))
+            # Slicer crops the other segments of a layer to the extent of its first one.
+            segment["extent"] = whole
+    _write(lambda: slicerio.write_segmentation(str(path), segmentation, compression_level=4), path)
+
+
+def _segment(label: Label) -> dict[str, Any]:
+    terminology: dict[str, Any] = {
+        "contextName": "Segmentation category and type - 3D Slicer General Anatomy list",
+        "category": ["SCT", label.category_code, label.category_meaning],
+        "type": ["SCT", label.code, label.meaning],
+        "anatomicContextName": "Anatomic codes - DICOM master list",
+    }
+    if label.name == "lesion":
+        # Unlike the others, its type does not say where it is.
+        terminology["anatomicRegion"] = ["SCT", label_named("cord").code, "Spinal cord"]
+    return {
+        "id": label.name,
+        "name": label.title,
+        "color": [round(part / 255, 6) for part in label.colour],
+        "nameAutoGenerated": False,
+        "colorAutoGenerated": False,
+        "status": "inprogress",
+        "terminology": terminology,
+    }
+
+
+def _report(result: Result, image: sitk.Image) -> dict[str, Any]:
+    return {
+        "image": {
+            "size_voxels": list(image.GetSize()),
+            "spacing_mm": [round(step, 6) for step in image.GetSpacing()],
+        },
+        "measurements": measurements(result.masks, result.centerline),
+        "review": [_plain(asdict(item)) for item in result.review],
+        "provenance": _plain(result.provenance),
+    }
+
+
+def _plain(value: Any) -> Any:
+    """Return `value` as JSON knows it; numbers that are not finite become null."""
+    if isinstance(value, Mapping):
+        return {str(key): _plain(part) for key, part in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        return [_plain(part) for part in value]
+    if isinstance(value, np.ndarray | np.generic):
+        return _plain(value.tolist())
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    return value if isinstance(value, str | int | bool | None) else str(value)
+
+
+def _subtitle(report: Mapping[str, Any]) -> str:
+    size, spacing = (report["image"][key] for key in ("size_voxels", "spacing_mm"))
+    parts = [
+        " x ".join(str(count) for count in size) + " voxels",
+        " x ".join(f"{step:.2f}" for step in spacing) + " mm",
+    ]
+    contrast = report["provenance"].get("contrast")
+    if isinstance(contrast, str):
+        parts.insert(0, f"contrast {contrast}")
+    cord = report["measurements"].get("cord")
+    if cord:
+        parts.append(f"cord {cord['volume_mm3'] / 1000:.2f} ml over {cord['length_mm']:.0f} mm")
+    if report["review"]:
+        parts.append(f"{len(report['review'])} slices worth a look")
+    return "   |   ".join(parts)

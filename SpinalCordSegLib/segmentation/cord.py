@@ -1,0 +1,99 @@
+# SPDX-License-Identifier: Apache-2.0
+"""CNN2 for the cord: 3D patches along the curve (Gros 2019, section 2.2.3)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import SimpleITK as sitk
+import torch
+
+from ..centerline.curve import Centerline
+from ..errors import CordNotFound
+from ..images import array_from, image_from, restore_grid, to_network_order
+from ..weights import LoadedWeights
+from .along_curve import straighten, unstraighten
+from .cleanup import clean_cord_mask
+from .patches import predict_along
+
+
+@dataclass(frozen=True)
+class CordSegmentation:
+    """The cord on the image's own grid.
+
+    Attributes
+    ----------
+    mask : SimpleITK.Image
+        uint8, 0 and 1.
+    probability : SimpleITK.Image
+        float32, 0 to 1; 0 away from the curve.
+    filled_slices : tuple of int
+        Axial slices, in network order, interpolated from their neighbours.
+    """
+
+    mask: sitk.Image
+    probability: sitk.Image
+    filled_slices: tuple[int, ...]
+
+
+def segment_cord(
+    image: sitk.Image,
+    centerline: Centerline,
+    weights: LoadedWeights,
+    threshold: float | None = None,
+    device: str = "cpu",
+    progress: Callable[[float, str], None] | None = None,
+) -> CordSegmentation:
+    """Outline the cord around its centerline.
+
+    Parameters
+    ----------
+    image : SimpleITK.Image
+        3D scalar image in any orientation.
+    centerline : Centerline
+        Slices that it does not cross are left empty.
+    weights : LoadedWeights
+        A 3D cord network and its preprocessing.
+    threshold : float, optional
+        Probability from which on a voxel is cord; the weights' own by default.
+    progress : callable, optional
+        ``progress(fraction, message)``; what it raises stops the segmentation.
+
+    Raises
+    ------
+    CordNotFound
+        If the centerline misses the image, or no voxel along it looks like cord.
+    """
+    ordered = to_network_order(image)
+    volume = array_from(ordered)
+    curve = centerline.in_slices(ordered)
+    if not np.isfinite(curve).any():
+        raise CordNotFound(
+            "the centerline does not cross the image",
+            "check that both belong together and that the centerline is in LPS millimetres",
+        )
+    preprocessing = weights.specification.preprocessing
+    spacing = tuple(
+        wanted or own
+        for wanted, own in zip(preprocessing.spacing_mm, ordered.GetSpacing(), strict=True)
+    )
+    width_x, width_y, length = preprocessing.patch_voxels
+    block = straighten(volume, ordered.GetSpacing(), curve, spacing, (width_x, width_y))
+    network = weights.network.to(device).to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload]
+    along = predict_along(block.values, network, length, device, progress)
+    probability = unstraighten(block, along, volume.shape)
+
+    threshold = weights.specification.threshold if threshold is None else threshold
+    cleaned = clean_cord_mask(probability >= threshold, curve, ordered.GetSpacing()[2])
+    if not cleaned.mask.any():
+        raise CordNotFound(
+            "no spinal cord was found along the centerline",
+            "check the centerline against the image, or lower --threshold",
+        )
+    return CordSegmentation(
+        mask=restore_grid(image_from(cleaned.mask.astype(np.uint8), ordered), image),
+        probability=restore_grid(image_from(probability, ordered), image),
+        filled_slices=tuple(int(k) for k in cleaned.filled_slices),
+    )
