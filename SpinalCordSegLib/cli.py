@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import itertools
+import math
 import os
 import signal
 import sys
@@ -17,18 +19,19 @@ import traceback
 import warnings
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TextIO
 
+from .contrasts import CONTRASTS
 from .errors import InvalidArgument, SpinalCordSegError
 from .failures import user_error
 from .progress import STYLES, Reporter, reporter
+from .streams import own_streams
+from .version import __version__
 
 PROGRAM = "spinalcordseg"
-CONTRASTS = ("auto", "t1", "t2", "t2_ax", "t2s", "dwi")
 DEVICES = ("auto", "cpu", "cuda", "mps")
 # The words of --structures, and the library's names for them.
 STRUCTURE_NAMES = {"cord": "cord", "gm": "gray_matter", "wm": "white_matter", "lesion": "lesion"}
-AVAILABLE_STRUCTURES = ("cord",)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -45,31 +48,32 @@ def main(argv: Sequence[str] | None = None) -> int:
         The exit status.
     """
     argv = list(sys.argv[1:] if argv is None else argv)
-    report = reporter("json" if _wants_json(argv) else "none")
     try:
-        with _terminated_like_interrupted():
-            arguments = _parser().parse_args(argv)
-            report = reporter(getattr(arguments, "progress", "none"))
-            with _tidy_streams():
+        arguments = _parser().parse_args(argv)
+    except InvalidArgument as error:
+        report = reporter("json" if _wants_json(argv) else "none", sys.stdout, sys.stderr)
+        return _fail(report, error, sys.stderr)
+    with own_streams(share=_debugging()) as (stdout, stderr):
+        report = reporter(arguments.progress, stdout, stderr)
+        try:
+            with _terminated_like_interrupted(), _one_line_warnings(report):
                 paths = arguments.run(arguments, report)
+        except (Exception, KeyboardInterrupt) as exception:
+            return _fail(report, user_error(exception), stderr)
         report.result(paths)
         return 0
-    except (Exception, KeyboardInterrupt) as exception:
-        error = user_error(exception)
-        report.error(error)
-        _say(error)
-        return error.exit_status
 
 
 def segment_command(arguments: argparse.Namespace, report: Reporter) -> list[Path]:
     """Segment an image and write every file of the result."""
-    from .result_files import check_output, result_paths, stem_of, write_result
+    from .output import check_output
+    from .result_files import result_paths, stem_of, write_result
 
     structures = _structures(arguments.structures)
     stem = stem_of(arguments.image)
     check_output(
         arguments.output,
-        result_paths(arguments.output, stem, structures, arguments.soft),
+        result_paths(arguments.output, stem, structures, soft=True),
         arguments.overwrite,
     )
     report(0.0, "reading the image")
@@ -88,14 +92,13 @@ def segment_command(arguments: argparse.Namespace, report: Reporter) -> list[Pat
         progress=_part(report, 0.05, 0.95),
     )
     report(0.95, "writing the results")
-    return write_result(
-        result, arguments.output, stem, arguments.soft, arguments.overwrite, image
-    )
+    return write_result(result, arguments.output, stem, arguments.soft, arguments.overwrite, image)
 
 
 def centerline_command(arguments: argparse.Namespace, report: Reporter) -> list[Path]:
     """Find the curve through the cord and write it."""
-    from .result_files import centerline_paths, check_output, stem_of, write_centerline
+    from .output import check_output
+    from .result_files import centerline_paths, stem_of, write_centerline
 
     stem = stem_of(arguments.image)
     paths = centerline_paths(arguments.output, stem)
@@ -107,7 +110,6 @@ def centerline_command(arguments: argparse.Namespace, report: Reporter) -> list[
     image = read_image(arguments.image, volume=arguments.volume)
     centerline = detect_centerline(
         image,
-        contrast=arguments.contrast,
         weights=_weights(arguments.weights),
         device=arguments.device,
         progress=_part(report, 0.05, 0.95),
@@ -118,13 +120,10 @@ def centerline_command(arguments: argparse.Namespace, report: Reporter) -> list[
 
 def sample_command(arguments: argparse.Namespace, report: Reporter) -> list[Path]:
     """Put a sample scan into a folder."""
-    from .result_files import check_output
-    from .sample import sample_path, write_sample
+    from .sample import write_sample
 
-    path = sample_path(arguments.output, arguments.real)
-    check_output(arguments.output, [path], arguments.overwrite)
     report(0.0, "getting the sample scan")
-    return [write_sample(arguments.output, arguments.real)]
+    return [write_sample(arguments.output, arguments.real, arguments.overwrite)]
 
 
 class _Parser(argparse.ArgumentParser):
@@ -142,7 +141,7 @@ def _parser() -> argparse.ArgumentParser:
         epilog="Exit status: 0 done, 1 our fault, 2 wrong input or arguments, 3 no cord found, "
         "4 weights missing or corrupt, 5 out of memory or disk, 130 cancelled.",
     )
-    parser.add_argument("--version", action="version", version=f"{PROGRAM} {_version()}")
+    parser.add_argument("--version", action="version", version=f"{PROGRAM} {__version__}")
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
     _add_segment(commands)
     _add_centerline(commands)
@@ -155,6 +154,9 @@ def _add_segment(commands: Any) -> None:
         "segment", allow_abbrev=False, help="the cord's mask and centerline, with a picture"
     )
     _add_image_options(parser)
+    parser.add_argument(
+        "--contrast", choices=("auto", *CONTRASTS), default="auto", help="default: auto"
+    )
     parser.add_argument(
         "--structures",
         default="cord",
@@ -196,7 +198,6 @@ def _add_sample(commands: Any) -> None:
 
 def _add_image_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("image", type=Path, metavar="IMAGE", help="NIfTI, NRRD, MHA, DICOM folder")
-    parser.add_argument("--contrast", choices=CONTRASTS, default="auto", help="default: auto")
     parser.add_argument(
         "--weights",
         nargs="+",
@@ -241,19 +242,16 @@ def _structures(text: str) -> tuple[str, ...]:
     if unknown or not words:
         what = f"{unknown[0]!r} is no structure" if unknown else "no structure was given"
         raise InvalidArgument(what, f"give some of {', '.join(STRUCTURE_NAMES)} with --structures")
-    for word in words:
-        if word not in AVAILABLE_STRUCTURES:
-            raise InvalidArgument(
-                f"this version cannot segment {STRUCTURE_NAMES[word].replace('_', ' ')} yet",
-                f"leave {word} out of --structures",
-            )
     return tuple(dict.fromkeys(STRUCTURE_NAMES[word] for word in words))
 
 
 def _probability(text: str) -> float:
-    value = float(text)
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
     if not 0.0 < value < 1.0:
-        raise argparse.ArgumentTypeError(f"{text} is not between 0 and 1")
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number between 0 and 1")
     return value
 
 
@@ -279,12 +277,6 @@ def _read_centerline(path: Path | None) -> Any:
     return read_centerline(path)
 
 
-def _version() -> str:
-    from . import __version__
-
-    return __version__
-
-
 def _part(report: Reporter, start: float, end: float) -> Any:
     def within(fraction: float, message: str) -> None:
         report(start + (end - start) * min(max(fraction, 0.0), 1.0), message)
@@ -294,7 +286,7 @@ def _part(report: Reporter, start: float, end: float) -> Any:
 
 def _wants_json(argv: Sequence[str]) -> bool:
     """Tell how to report an error in the arguments themselves."""
-    pairs = zip(argv, argv[1:], strict=False)
+    pairs = itertools.pairwise(argv)
     return "--progress=json" in argv or ("--progress", "json") in pairs
 
 
@@ -320,18 +312,22 @@ def _terminated_like_interrupted() -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _tidy_streams() -> Iterator[None]:
-    """Keep what libraries print off standard output, and warnings to one line each."""
-
+def _one_line_warnings(report: Reporter) -> Iterator[None]:
     def show(message: Warning | str, *_: object, **__: object) -> None:
-        print(f"warning: {' '.join(str(message).split())}", file=sys.stderr)
+        report.warning(" ".join(str(message).split()))
 
-    with warnings.catch_warnings(), contextlib.redirect_stdout(sys.stderr):
+    with warnings.catch_warnings():
         warnings.showwarning = show
         yield
 
 
-def _say(error: SpinalCordSegError) -> None:
-    if os.environ.get("SPINALCORDSEG_DEBUG") == "1":
-        traceback.print_exc()
-    print(f"{PROGRAM}: {' '.join(str(error).split())}", file=sys.stderr)
+def _fail(report: Reporter, error: SpinalCordSegError, stderr: TextIO) -> int:
+    report.error(error)
+    if _debugging():
+        traceback.print_exc(file=stderr)
+    print(f"{PROGRAM}: {' '.join(str(error).split())}", file=stderr)
+    return error.exit_status
+
+
+def _debugging() -> bool:
+    return os.environ.get("SPINALCORDSEG_DEBUG") == "1"

@@ -91,6 +91,8 @@ class Cancelled(SpinalCordSegError):
     exit_status = 130
 
     def __init__(
-        self, message: str = "cancelled", remedy: str = "nothing was written; start again when ready"
+        self,
+        message: str = "cancelled",
+        remedy: str = "nothing was written; start again when ready",
     ) -> None:
         super().__init__(message, remedy)

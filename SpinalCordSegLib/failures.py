@@ -73,7 +73,9 @@ def is_out_of_memory(exception: BaseException) -> bool:
 def _from_os_error(error: OSError) -> SpinalCordSegError:
     where = f" at {error.filename}" if error.filename else ""
     if error.errno in _DISK_FULL:
-        return OutOfResources(f"the disk is full{where}", "free some space or choose another folder")
+        return OutOfResources(
+            f"the disk is full{where}", "free some space or choose another folder"
+        )
     if error.errno in _NOT_WRITABLE:
         return OutputNotWritable(
             f"access was refused{where} ({error.strerror})", "choose a folder that you may write to"

@@ -8,8 +8,10 @@ the sagittal view with anterior on the left and superior up.
 from __future__ import annotations
 
 import math
+from bisect import bisect
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import cv2
 import numpy as np
@@ -148,7 +150,7 @@ class _Scene:
         )
 
 
-def _array(image: sitk.Image) -> NDArray[np.generic]:
+def _array(image: sitk.Image) -> NDArray[Any]:
     return np.asarray(sitk.GetArrayFromImage(image).transpose(2, 1, 0))
 
 
@@ -240,8 +242,8 @@ class _View:
     def sample(self, plane: Floats) -> Floats:
         """Resample a plane of voxels (first, second axis) onto the pixels; NaN outside it."""
         sign = -1.0 if self.mirrored else 1.0
-        columns = self.centre[0] + sign * (np.arange(self.width) - self.width / 2 + 0.5) / (
-            self.scale[0]
+        columns = (
+            self.centre[0] + sign * (np.arange(self.width) - self.width / 2 + 0.5) / (self.scale[0])
         )
         rows = self.centre[1] - (np.arange(self.height) - self.height / 2 + 0.5) / self.scale[1]
         first, second = np.meshgrid(columns, rows)
@@ -322,8 +324,8 @@ def _sagittal_view(scene: _Scene) -> _View:
 def _annotate_sagittal(panel: Image.Image, view: _View, scene: _Scene) -> None:
     """Put directions and a scale on the view, and the slices' numbers beside it."""
     draw = ImageDraw.Draw(panel)
-    for z in np.flatnonzero(scene.severity > 0):
-        row = _row_of_slice(view, int(z))
+    for flagged in np.flatnonzero(scene.severity > 0):
+        row = _row_of_slice(view, int(flagged))
         draw.polygon(
             [(view.width + 8, row - 5), (view.width + 8, row + 5), (view.width, row)], fill=FLAG
         )
@@ -360,7 +362,7 @@ def _distance_along_rows(plane: NDArray[np.bool_]) -> Floats:
     image does, and end half-way to a slice without the structure.
     """
     distance = np.zeros(plane.shape)
-    filled = plane.any(axis=0)
+    filled: NDArray[np.bool_] = np.any(plane, axis=0)
     for z in np.flatnonzero(filled):
         column = np.pad(plane[:, z], 1)
         distance[:, z] = np.where(
@@ -440,9 +442,7 @@ def _tile(scene: _Scene, z: int, size: int) -> Image.Image:
     return tile
 
 
-def _draw_header_and_legend(
-    canvas: Image.Image, scene: _Scene, title: str, subtitle: str
-) -> None:
+def _draw_header_and_legend(canvas: Image.Image, scene: _Scene, title: str, subtitle: str) -> None:
     draw = ImageDraw.Draw(canvas)
     _text(draw, (MARGIN, 18), _shortened(title, canvas.width - 2 * MARGIN, 24), 24, TEXT, "la")
     _text(draw, (MARGIN, 49), subtitle, 15, MUTED, "la")
@@ -508,9 +508,8 @@ def _shortened(text: str, room: float, size: int) -> str:
     font = _font(size)
     if font.getlength(text) <= room:
         return text
-    while text and font.getlength(text + "...") > room:
-        text = text[:-1]
-    return text + "..."
+    fitting = bisect(range(len(text)), room, key=lambda n: font.getlength(text[:n] + "..."))
+    return text[: max(fitting - 1, 0)] + "..."
 
 
 def _colour(name: str) -> Colour:

@@ -4,10 +4,10 @@
 from __future__ import annotations
 
 import json
-import sys
+import os
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, Protocol, TextIO
+from typing import Protocol, TextIO
 
 from .errors import Cancelled, SpinalCordSegError
 
@@ -20,6 +20,9 @@ class Reporter(Protocol):
     def __call__(self, fraction: float, message: str) -> None:
         """Say how far the run is (0 to 1) and what it is doing."""
 
+    def warning(self, text: str) -> None:
+        """Say on standard error what a person should know."""
+
     def result(self, paths: Iterable[Path]) -> None:
         """Say which files were written."""
 
@@ -27,41 +30,44 @@ class Reporter(Protocol):
         """Say on standard output what went wrong, for a program that reads it."""
 
 
-def reporter(style: str, stdout: TextIO | None = None, stderr: TextIO | None = None) -> Reporter:
+def reporter(style: str, stdout: TextIO, stderr: TextIO) -> Reporter:
     """Return the reporter of a style.
 
     Parameters
     ----------
     style : {"bar", "json", "none"}
         A bar on standard error (only where that is a terminal) and the paths of the result on
-        standard output; one JSON object a line on standard output; or silence.
-    stdout, stderr : TextIO, optional
-        Where to write instead of the process's own streams.
+        standard output; one JSON object a line on standard output; or nothing but warnings.
+    stdout, stderr : TextIO
+        Where to write.
     """
-    stdout = stdout or sys.stdout
-    if style == "json":
-        return JsonReporter(stdout)
-    return BarReporter(stdout, stderr or sys.stderr) if style == "bar" else SilentReporter()
+    kind = {"bar": BarReporter, "json": JsonReporter, "none": QuietReporter}[style]
+    return kind(stdout, stderr)
 
 
-class SilentReporter:
-    """Says nothing."""
+class QuietReporter:
+    """Says nothing but warnings."""
+
+    def __init__(self, stdout: TextIO, stderr: TextIO) -> None:
+        self._stdout = stdout
+        self._stderr = stderr
 
     def __call__(self, fraction: float, message: str) -> None:
-        """Do nothing."""
+        """Say nothing."""
+
+    def warning(self, text: str) -> None:
+        """Write one line on standard error."""
+        print(f"warning: {text}", file=self._stderr)
 
     def result(self, paths: Iterable[Path]) -> None:
-        """Do nothing."""
+        """Say nothing."""
 
     def error(self, error: SpinalCordSegError) -> None:
-        """Do nothing."""
+        """Say nothing; the sentence itself goes to standard error."""
 
 
-class JsonReporter:
+class JsonReporter(QuietReporter):
     """One JSON object a line, each flushed, so that a program can follow a run through a pipe."""
-
-    def __init__(self, stream: TextIO) -> None:
-        self._stream = stream
 
     def __call__(self, fraction: float, message: str) -> None:
         """Write ``{"fraction": ..., "message": ...}``.
@@ -72,40 +78,26 @@ class JsonReporter:
             If nobody reads any more: the program that started the run has gone.
         """
         fraction = round(min(max(float(fraction), 0.0), 1.0), 4)
-        try:
-            self._write({"fraction": fraction, "message": message})
-        except BrokenPipeError as gone:
-            raise Cancelled("the program that followed this run has gone") from gone
+        if not _write_line(self._stdout, json.dumps({"fraction": fraction, "message": message})):
+            raise Cancelled("the program that followed this run has gone")
 
     def result(self, paths: Iterable[Path]) -> None:
         """Write ``{"result": [paths]}``."""
-        self._write_last({"result": [str(path) for path in paths]})
+        _write_line(self._stdout, json.dumps({"result": [str(path) for path in paths]}))
 
     def error(self, error: SpinalCordSegError) -> None:
         """Write ``{"error": exit status, "message": ..., "remedy": ...}``."""
-        self._write_last(
-            {"error": error.exit_status, "message": error.message, "remedy": error.remedy}
-        )
-
-    def _write_last(self, line: dict[str, Any]) -> None:
-        # By now the work is done or has failed: a reader that went away changes nothing.
-        try:
-            self._write(line)
-        except BrokenPipeError:
-            return
-
-    def _write(self, line: dict[str, Any]) -> None:
-        self._stream.write(json.dumps(line) + "\n")
-        self._stream.flush()
+        line = {"error": error.exit_status, "message": error.message, "remedy": error.remedy}
+        _write_line(self._stdout, json.dumps(line))
 
 
-class BarReporter:
+class BarReporter(QuietReporter):
     """A bar that fills while the run goes on; the paths of the result at its end."""
 
     def __init__(self, stdout: TextIO, stderr: TextIO) -> None:
         from tqdm import tqdm
 
-        self._stdout = stdout
+        super().__init__(stdout, stderr)
         # disable=None: no bar where standard error is a file or a pipe.
         self._bar = tqdm(
             total=1.0,
@@ -121,16 +113,30 @@ class BarReporter:
         self._bar.update(max(min(fraction, 1.0) - self._bar.n, 0.0))
         self._bar.refresh()
 
+    def warning(self, text: str) -> None:
+        """Write one line above the bar."""
+        self._bar.clear()
+        super().warning(text)
+
     def result(self, paths: Iterable[Path]) -> None:
         """Clear the bar and print the paths, one a line."""
         self._bar.close()
-        try:
-            for path in paths:
-                print(path, file=self._stdout)
-            self._stdout.flush()
-        except BrokenPipeError:
-            return
+        for path in paths:
+            _write_line(self._stdout, str(path))
 
     def error(self, error: SpinalCordSegError) -> None:
-        """Clear the bar; the sentence itself goes to standard error."""
+        """Clear the bar."""
         self._bar.close()
+
+
+def _write_line(stream: TextIO, line: str) -> bool:
+    """Write and flush a line; tell whether anybody still reads the stream."""
+    try:
+        stream.write(line + "\n")
+        stream.flush()
+    except BrokenPipeError:
+        # What is left in the stream would fail again when Python exits, and change its status.
+        with open(os.devnull, "w") as nowhere:
+            os.dup2(nowhere.fileno(), stream.fileno())
+        return False
+    return True

@@ -3,14 +3,13 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import math
 import os
 import re
-import shutil
-import tempfile
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+import zlib
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -19,16 +18,14 @@ import numpy as np
 import SimpleITK as sitk
 
 from .centerline.curve import Centerline
-from .errors import OutOfResources, OutputExists, OutputNotWritable
-from .failures import user_error
+from .contrasts import CONTRASTS
+from .errors import OutputNotWritable
 from .labels import LABELS, Label, label_named
+from .output import all_or_none
 from .overview import overview_png
 from .result import Result
 
 SUFFIXES = (".nii.gz", ".nii", ".nrrd", ".nhdr", ".mha", ".mhd")
-
-# NIfTI says in these what its coordinates refer to (scanner, template, ...); masks keep it.
-_NIFTI_SPACE_KEYS = ("qform_code_name", "sform_code_name")
 
 
 def stem_of(path: str | os.PathLike[str]) -> str:
@@ -86,39 +83,6 @@ def centerline_paths(directory: str | os.PathLike[str], stem: str) -> list[Path]
     return [Path(directory) / name for name in _centerline_names(stem)]
 
 
-def check_output(
-    directory: str | os.PathLike[str], paths: Iterable[Path], overwrite: bool = False
-) -> None:
-    """Make sure, before any work, that results can be written.
-
-    Raises
-    ------
-    OutputNotWritable
-        If the folder cannot be made or written to.
-    OutputExists
-        If one of `paths` exists and `overwrite` is false.
-    OutOfResources
-        If the disk is full.
-    """
-    directory = Path(directory)
-    existing = next(folder for folder in (directory, *directory.absolute().parents) if _there(folder))
-    if not existing.is_dir():
-        raise OutputNotWritable(
-            f"{existing} is a file, not a folder", "choose another output folder with -o"
-        )
-    try:
-        # Permission bits do not tell the truth on network disks and on Windows: try it.
-        with tempfile.TemporaryDirectory(prefix=".spinalcordseg-", dir=existing):
-            pass
-    except OSError as error:
-        raise _write_error(error, existing) from error
-    if overwrite:
-        return
-    for path in paths:
-        if _there(path):
-            raise OutputExists(f"{path} exists already", "use --overwrite to replace it")
-
-
 def write_result(
     result: Result,
     directory: str | os.PathLike[str],
@@ -157,18 +121,20 @@ def write_result(
     paths = result_paths(directory, stem, structures, soft)
     # Probabilities of an earlier run would not belong to the new masks.
     stale = [path for path in result_paths(directory, stem, structures, True) if path not in paths]
-    with _all_or_none(Path(directory), paths, stale, overwrite) as folder:
+    with all_or_none(directory, paths, overwrite, stale) as folder:
         staged = {path.name: folder / path.name for path in paths}
         for name in structures:
             part = f"{stem}_label-{label_named(name).file_label}"
-            _write_image(result.masks[name], staged[f"{part}_mask.nii.gz"], sitk.sitkUInt8, image)
+            _write_image(result.masks[name], staged[f"{part}_mask.nii.gz"], sitk.sitkUInt8)
             if soft:
                 probability = result.probabilities[name]
-                _write_image(probability, staged[f"{part}_prob.nii.gz"], sitk.sitkFloat32, image)
+                _write_image(probability, staged[f"{part}_prob.nii.gz"], sitk.sitkFloat32)
         _write_segmentation(result.masks, staged[f"{stem}_seg.seg.nrrd"])
         _write_curve(result.centerline, folder, stem)
         report = _report(result, image)
-        _write_text(staged[f"{stem}_seg.json"], json.dumps(report, indent=2, allow_nan=False) + "\n")
+        _write_text(
+            staged[f"{stem}_seg.json"], json.dumps(report, indent=2, allow_nan=False) + "\n"
+        )
         picture = overview_png(
             image, result.masks, result.centerline, stem, _subtitle(report), result.review
         )
@@ -181,7 +147,7 @@ def write_centerline(
 ) -> list[Path]:
     """Write a curve as Slicer markups and as CSV; errors as :func:`write_result`."""
     paths = centerline_paths(directory, stem)
-    with _all_or_none(Path(directory), paths, (), overwrite) as folder:
+    with all_or_none(directory, paths, overwrite) as folder:
         _write_curve(centerline, folder, stem)
     return paths
 
@@ -221,107 +187,28 @@ def _series_description(folder: Path) -> str:
     return re.sub(r"[^A-Za-z0-9.+-]+", "_", reader.GetMetaData("0008|103e")).strip("_.")
 
 
-def _there(path: Path) -> bool:
-    # A dangling link is there too: writing would replace it.
-    return os.path.lexists(path)
-
-
-@contextmanager
-def _all_or_none(
-    directory: Path, paths: Sequence[Path], stale: Sequence[Path], overwrite: bool
-) -> Iterator[Path]:
-    """Give a private folder to write to; move its files into place when all are written.
-
-    On any failure, an interrupt included, the folders made here are removed and files already
-    moved go back.
-    """
-    check_output(directory, paths, overwrite)
-    made = _missing_folders(directory)
-    try:
-        directory.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=".spinalcordseg-", dir=directory) as private:
-            folder, replaced = Path(private, "new"), Path(private, "old")
-            folder.mkdir()
-            replaced.mkdir()
-            yield folder
-            _move_into_place([folder / path.name for path in paths], stale, directory, replaced)
-    except BaseException as error:
-        for created in made:
-            _remove_if_empty(created)
-        if isinstance(error, OSError):
-            raise _write_error(error, directory) from error
-        raise
-
-
-def _move_into_place(
-    files: Sequence[Path], stale: Sequence[Path], directory: Path, replaced: Path
-) -> None:
-    targets = [directory / file.name for file in files]
-    new = [target for target in targets if not _there(target)]
-    try:
-        for old in (*targets, *stale):
-            if _there(old):
-                os.replace(old, replaced / old.name)
-        for file, target in zip(files, targets, strict=True):
-            os.replace(file, target)
-    except BaseException:
-        for target in new:
-            target.unlink(missing_ok=True)
-        for backup in replaced.iterdir():
-            os.replace(backup, directory / backup.name)
-        raise
-
-
-def _missing_folders(directory: Path) -> list[Path]:
-    """Return the folders that making `directory` will make, innermost first."""
-    return [folder for folder in (directory, *directory.parents) if not _there(folder)]
-
-
-def _remove_if_empty(folder: Path) -> None:
-    try:
-        folder.rmdir()
-    except OSError:
-        return
-
-
-def _write_error(error: OSError, directory: Path) -> Exception:
-    friendly = user_error(error)
-    if isinstance(friendly, OutOfResources):
-        return OutOfResources(
-            f"the disk that holds {directory} is full", "free some space or choose another folder"
-        )
-    return OutputNotWritable(
-        f"{directory} cannot be written to ({error.strerror or error})",
-        "choose another output folder with -o",
-    )
-
-
-def _write_image(image: sitk.Image, path: Path, pixel_type: int, like: sitk.Image) -> None:
+def _write_image(image: sitk.Image, path: Path, pixel_type: int) -> None:
     image = sitk.Cast(image, pixel_type)
-    for key in _NIFTI_SPACE_KEYS:
-        if like.HasMetaDataKey(key):
-            image.SetMetaData(key, like.GetMetaData(key))
-    _write(lambda: sitk.WriteImage(image, str(path), useCompression=True), path)
-
-
-def _write(write: Callable[[], None], path: Path) -> None:
-    """Write a file with a library that reports a full disk in words, or not at all."""
+    voxel_bytes = image.GetNumberOfPixels() * image.GetSizeOfPixelComponent()
     try:
-        write()
-    except RuntimeError as error:
-        # Find the reason that the library swallowed.
-        _probe(path)
+        sitk.WriteImage(image, str(path), useCompression=True)
+        complete = _unpacked_size(path) > voxel_bytes
+    except (RuntimeError, EOFError, zlib.error, gzip.BadGzipFile):
+        complete = False
+    if not complete:
+        # ITK says nothing, or nothing useful, about a full disk: ask the system itself.
+        with path.open("ab") as file:
+            file.write(bytes(voxel_bytes))
+            file.flush()
+            os.fsync(file.fileno())
         raise OutputNotWritable(
-            f"{path.name} could not be written ({' '.join(str(error).split())[-120:]})",
-            "choose another output folder with -o",
-        ) from error
+            f"{path.name} could not be written in full", "choose another output folder with -o"
+        )
 
 
-def _probe(path: Path) -> None:
-    with path.open("wb") as file:
-        file.write(bytes(1 << 20))
-        file.flush()
-        os.fsync(file.fileno())
+def _unpacked_size(path: Path) -> int:
+    with gzip.open(path) as file:
+        return sum(len(block) for block in iter(lambda: file.read(1 << 20), b""))
 
 
 def _write_text(path: Path, text: str) -> None:
@@ -351,7 +238,7 @@ def _write_segmentation(masks: Mapping[str, sitk.Image], path: Path) -> None:
             segment = slicerio.add_segment(segmentation, voxels, _segment(label))
             # Slicer crops the other segments of a layer to the extent of its first one.
             segment["extent"] = whole
-    _write(lambda: slicerio.write_segmentation(str(path), segmentation, compression_level=4), path)
+    slicerio.write_segmentation(str(path), segmentation, compression_level=4)
 
 
 def _segment(label: Label) -> dict[str, Any]:
@@ -406,9 +293,10 @@ def _subtitle(report: Mapping[str, Any]) -> str:
         " x ".join(str(count) for count in size) + " voxels",
         " x ".join(f"{step:.2f}" for step in spacing) + " mm",
     ]
-    contrast = report["provenance"].get("contrast")
-    if isinstance(contrast, str):
-        parts.insert(0, f"contrast {contrast}")
+    contrast = report["provenance"].get("contrast", {})
+    known = contrast.get("found") or contrast.get("asked")
+    if known in CONTRASTS:
+        parts.insert(0, CONTRASTS[known])
     cord = report["measurements"].get("cord")
     if cord:
         parts.append(f"cord {cord['volume_mm3'] / 1000:.2f} ml over {cord['length_mm']:.0f} mm")

@@ -6,11 +6,10 @@ from __future__ import annotations
 import logging
 import os
 import shutil
-import tempfile
-from collections.abc import Callable
 from pathlib import Path
 
-from .errors import WeightsMissing
+from .errors import SpinalCordSegError
+from .output import all_or_none
 from .resources import resources_folder
 
 PHANTOM_NAME = "phantom_t2w.nii.gz"
@@ -23,8 +22,10 @@ REAL_URL = (
 REAL_SHA256 = "15cde5cdc5e56ad4f7d5fef698b317864c9bd68c0f72d2b3022c9fae6d11d977"
 
 
-class SampleUnavailable(WeightsMissing):
+class SampleUnavailable(SpinalCordSegError):
     """The sample scan could not be fetched, or is not the one expected."""
+
+    exit_status = 4
 
 
 def sample_path(directory: str | os.PathLike[str], real: bool = False) -> Path:
@@ -32,7 +33,9 @@ def sample_path(directory: str | os.PathLike[str], real: bool = False) -> Path:
     return Path(directory) / (REAL_NAME if real else PHANTOM_NAME)
 
 
-def write_sample(directory: str | os.PathLike[str], real: bool = False) -> Path:
+def write_sample(
+    directory: str | os.PathLike[str], real: bool = False, overwrite: bool = False
+) -> Path:
     """Put a sample scan into a folder.
 
     Parameters
@@ -41,6 +44,8 @@ def write_sample(directory: str | os.PathLike[str], real: bool = False) -> Path:
         Made if it does not exist.
     real : bool
         Fetch a real scan and check its SHA-256, instead of copying the phantom.
+    overwrite : bool
+        Replace the scan if it exists.
 
     Returns
     -------
@@ -51,21 +56,25 @@ def write_sample(directory: str | os.PathLike[str], real: bool = False) -> Path:
     ------
     SampleUnavailable
         If there is no network, or the file is not the one expected.
+    OutputExists, OutputNotWritable, OutOfResources
+        If it cannot be written; nothing remains of it then.
     """
-    return _place(sample_path(directory, real), _fetch if real else _copy_phantom)
+    path = sample_path(directory, real)
+    with all_or_none(directory, [path], overwrite) as folder:
+        if real:
+            _fetch(folder)
+        else:
+            shutil.copyfile(resources_folder() / "sample" / PHANTOM_NAME, folder / PHANTOM_NAME)
+    return path
 
 
-def _copy_phantom(folder: Path) -> Path:
-    return Path(shutil.copyfile(resources_folder() / "sample" / PHANTOM_NAME, folder / PHANTOM_NAME))
-
-
-def _fetch(folder: Path) -> Path:
+def _fetch(folder: Path) -> None:
     import pooch
     import requests
 
     pooch.get_logger().setLevel(logging.ERROR)
     try:
-        path = pooch.retrieve(REAL_URL, f"sha256:{REAL_SHA256}", fname=REAL_NAME, path=folder)
+        pooch.retrieve(REAL_URL, f"sha256:{REAL_SHA256}", fname=REAL_NAME, path=folder)
     except requests.exceptions.RequestException as error:
         raise SampleUnavailable(
             f"the sample scan could not be fetched ({type(error).__name__})",
@@ -76,11 +85,3 @@ def _fetch(folder: Path) -> Path:
             "the scan that was fetched is not the one expected (its SHA-256 differs)",
             "try again later, or leave out --real for the phantom that ships",
         ) from error
-    return Path(path)
-
-
-def _place(target: Path, make: Callable[[Path], Path]) -> Path:
-    target.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=".spinalcordseg-", dir=target.parent) as folder:
-        os.replace(make(Path(folder)), target)
-    return target

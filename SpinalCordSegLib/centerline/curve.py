@@ -14,6 +14,7 @@ import numpy as np
 import SimpleITK as sitk
 from numpy.typing import ArrayLike, NDArray
 from scipy.interpolate import BSpline, CubicSpline, make_smoothing_spline
+from scipy.spatial import cKDTree
 
 from ..errors import InvalidArgument, InvalidImage
 from ..images import array_from, read_image, to_network_order
@@ -290,7 +291,7 @@ def smooth_curve(
     points_mm: ArrayLike,
     weights: ArrayLike | None = None,
     at_mm: ArrayLike | None = None,
-    smoothing_mm: float = 6.0,
+    smoothing_mm: float = 5.0,
 ) -> Floats:
     """Smooth a curve that has one point per slice, with a cubic smoothing spline.
 
@@ -417,8 +418,8 @@ def _control_points(points: Floats) -> Floats:
         chosen = np.unique(
             [int(np.abs(along - wanted).argmin()) for wanted in np.linspace(0, along[-1], count)]
         )
-        drawn = _draw(points[chosen], step_mm=0.2)
-        distance = np.linalg.norm(points[:, None] - drawn[None], axis=2).min(axis=1)
+        drawn = _draw(points[chosen], step_mm=0.05)
+        distance, _ = cKDTree(drawn).query(points)
         if distance.max() <= _CONTROL_POINT_TOLERANCE_MM:
             return points[chosen]
         count *= 2
@@ -459,7 +460,7 @@ def _positions(markup: dict[str, Any]) -> Floats:
         for point in markup.get("controlPoints", [])
         if point.get("positionStatus", "defined") == "defined" and "position" in point
     ]
-    points = np.array(positions, dtype=np.float64).reshape(-1, 3)
+    points: Floats = np.array(positions, dtype=np.float64).reshape(-1, 3)
     if markup.get("coordinateUnits") == "um":
         points /= 1000.0
     system = markup.get("coordinateSystem", "LPS")

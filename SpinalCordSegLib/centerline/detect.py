@@ -111,7 +111,9 @@ def detect_cord(
     return Detection(centerline, slices, evidence)
 
 
-def distance_map(probability: np.ndarray, threshold: float, spacing_mm: Sequence[float]) -> np.ndarray:
+def distance_map(
+    probability: np.ndarray, threshold: float, spacing_mm: Sequence[float]
+) -> np.ndarray:
     """Return how deep each pixel lies inside the detected cord, slice by slice.
 
     Parameters
@@ -221,9 +223,7 @@ class _Looker:
         return _normalise(pixel_slice, self.preprocessing, self.limits)
 
 
-def _sample_plane(
-    plane: np.ndarray, pixels: Sequence[np.ndarray], step: np.ndarray
-) -> np.ndarray:
+def _sample_plane(plane: np.ndarray, pixels: Sequence[np.ndarray], step: np.ndarray) -> np.ndarray:
     """Resample a slice onto a lattice of pixels `step` voxels wide; NaN outside the image.
 
     Pixels wider than voxels average what they cover.
@@ -271,7 +271,9 @@ def _normalise(
         low, high = limits
         scaled = (np.clip(values, low, high) - low) * (255 / (high - low))
         normalised = (scaled - preprocessing.mean) / preprocessing.std
-        return np.where(seen, normalised, -preprocessing.mean / preprocessing.std).astype(np.float32)
+        return np.where(seen, normalised, -preprocessing.mean / preprocessing.std).astype(
+            np.float32
+        )
     inside = values[seen]
     normalised = (values - inside.mean()) / (inside.std() + 1e-5)
     return np.where(seen, normalised, 0).astype(np.float32)
@@ -304,9 +306,7 @@ def _interpolate(path: np.ndarray, at: np.ndarray, slices: np.ndarray) -> np.nda
     return np.stack([np.interp(slices, at, path[:, axis]) for axis in range(2)], axis=1)
 
 
-def _centres(
-    heat: np.ndarray, path: np.ndarray, threshold: float
-) -> tuple[np.ndarray, np.ndarray]:
+def _centres(heat: np.ndarray, path: np.ndarray, threshold: float) -> tuple[np.ndarray, np.ndarray]:
     """Return the sub-pixel centre of the cord that the path crosses, and its probability.
 
     On slices where the path crosses no cord the centre is the path itself and the evidence is

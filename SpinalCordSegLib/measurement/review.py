@@ -96,7 +96,10 @@ def doubtful_slices(
 
 
 def _unsure(
-    mask: np.ndarray, probability: np.ndarray, spacing_mm: tuple[float, float, float], rows: np.ndarray
+    mask: np.ndarray,
+    probability: np.ndarray,
+    spacing_mm: tuple[float, float, float],
+    rows: np.ndarray,
 ) -> np.ndarray:
     """Doubt per slice: the width of the uncertain rim beyond the 0.8 mm that partial volume gives."""
     doubt = (1 - np.abs(2 * probability[:, :, rows] - 1)).sum(axis=(0, 1))

@@ -11,6 +11,7 @@ import torch
 import torch.nn.functional as F
 
 from .randomness import Randomness
+from .surroundings import SURROUNDINGS_SPACING_MM
 from .tissue_atlas import ATLAS_SPACING_MM, TissueAtlas
 from .tissues import TISSUE_COUNT, Tissue
 
@@ -27,12 +28,15 @@ class AtlasTensors:
     tissue : Tensor of uint8, (X, Y, Z)
     cord : Tensor of float32, (1, 1, X, Y, Z)
         0 to 1.
+    surroundings : Tensor of uint8, (N, X, Y), optional
+        Clustered slices of real images, as ``surroundings.cluster_surroundings`` gives them.
     """
 
     tissue: torch.Tensor
     cord: torch.Tensor
     centre: tuple[float, float]
     cord_slices: tuple[int, int]
+    surroundings: torch.Tensor | None = None
 
 
 @dataclass(frozen=True)
@@ -67,11 +71,17 @@ class AnatomyRange:
     end_fraction: float = 0.2
 
 
-def upload(atlas: TissueAtlas, device: torch.device | str) -> AtlasTensors:
-    """Return the atlas as tensors."""
+def upload(
+    atlas: TissueAtlas, device: torch.device | str, surroundings: np.ndarray | None = None
+) -> AtlasTensors:
+    """Return the atlas, and real surroundings if there are any, as tensors."""
     cord = torch.from_numpy(atlas.cord).to(device).float().div_(255)
     return AtlasTensors(
-        torch.from_numpy(atlas.tissue).to(device), cord[None, None], atlas.centre, atlas.cord_slices
+        tissue=torch.from_numpy(atlas.tissue).to(device),
+        cord=cord[None, None],
+        centre=atlas.centre,
+        cord_slices=atlas.cord_slices,
+        surroundings=None if surroundings is None else torch.from_numpy(surroundings).to(device),
     )
 
 
@@ -97,6 +107,8 @@ def sample_anatomy(
     index[2] += _random_level(atlas, random, ranges)
     tissue = _look_up_tissue(atlas, random, index)
     cord = _look_up_cord(atlas, index)
+    if atlas.surroundings is not None and random.chance(0.5):
+        tissue = _surround(atlas.surroundings, atlas.centre, random, tissue, index)
     tissue = _add_nerve_roots(atlas, random, tissue, index)
     tissue = _add_blobs(random, tissue)
     tissue = _narrow_canal(random, tissue, spacing_mm)
@@ -204,12 +216,36 @@ def _cut_by_air(
     return tissue
 
 
+def _surround(
+    surroundings: torch.Tensor,
+    centre: tuple[float, float],
+    random: Randomness,
+    tissue: torch.Tensor,
+    index: torch.Tensor,
+) -> torch.Tensor:
+    """Put a real slice around the spine, outside an ellipse that surely covers the real cord."""
+    real = surroundings[int(random.scalars.integers(len(surroundings)))]
+    if random.chance(0.5):
+        real = real.flip(0)
+    x, y = ((index[axis] - centre[axis]) * ATLAS_SPACING_MM for axis in range(2))
+    half = (real.shape[0] - 1) / 2
+    column = torch.round(x / SURROUNDINGS_SPACING_MM + half).long()
+    row = torch.round(y / SURROUNDINGS_SPACING_MM + half).long()
+    last = real.shape[0] - 1
+    beyond = (column < 0) | (column > last) | (row < 0) | (row > last)
+    found = real[column.clamp(0, last), row.clamp(0, last)].long()
+    found = torch.where(beyond, Tissue.AIR, found)
+    spine = (x / random.uniform(16, 34)) ** 2 + (y / random.uniform(16, 34)) ** 2 < 1
+    return torch.where(spine, tissue, found)
+
+
 def _look_up_cord(atlas: AtlasTensors, index: torch.Tensor) -> torch.Tensor:
     size = torch.tensor(atlas.cord.shape[2:], dtype=torch.float32, device=index.device)
     normalised = 2 * index / (size - 1)[:, None, None, None] - 1
     # grid_sample wants the last axis first.
     grid = normalised.flip(0).permute(1, 2, 3, 0)[None]
-    return F.grid_sample(atlas.cord, grid, mode="bilinear", align_corners=True)[0, 0]
+    # Interpolation may overshoot 1 by a rounding error.
+    return F.grid_sample(atlas.cord, grid, align_corners=True)[0, 0].clamp_(0, 1)
 
 
 def _add_nerve_roots(

@@ -56,11 +56,13 @@ def peer_heatmap(
     probabilities, stopped = _followed(_scaled(_tiled(volume)), network, specification, brain)
     heat = np.zeros(volume.shape, np.float32)
     for z, probability in enumerate(probabilities):
+        # Distances are taken without the padding, but with what was cut off, as background.
         inside = probability[: volume.shape[0], : volume.shape[1]]
+        plane = heat[..., z]
+        plane[: inside.shape[0], : inside.shape[1]] = inside
         # The peer leaves its loop before it turns the probabilities of that last slice into heat.
-        last = stopped and z == len(probabilities) - 1
-        found = inside if last else ndimage.distance_transform_edt(inside >= 0.5)
-        heat[: found.shape[0], : found.shape[1], z] = found
+        if not (stopped and z == len(probabilities) - 1):
+            plane[...] = ndimage.distance_transform_edt(plane >= 0.5)
     return heat
 
 
