@@ -126,6 +126,28 @@ def sample_command(arguments: argparse.Namespace, report: Reporter) -> list[Path
     return [write_sample(arguments.output, arguments.real, arguments.overwrite)]
 
 
+def train_command(arguments: argparse.Namespace, report: Reporter) -> list[Path]:
+    """Train a model, or go on with a training that was interrupted."""
+    from .output import check_output
+
+    # A checkpoint that is there already is what to go on from, so nothing is overwritten.
+    check_output(arguments.output, [])
+    from .training.recipe import train_model
+
+    return [
+        train_model(
+            arguments.model,
+            arguments.labels,
+            arguments.output,
+            configuration=arguments.config,
+            scans=arguments.scans,
+            finder=arguments.finder,
+            device=arguments.device,
+            progress=report,
+        )
+    ]
+
+
 class _Parser(argparse.ArgumentParser):
     """Reports a wrong argument as the library reports any other mistake."""
 
@@ -146,6 +168,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_segment(commands)
     _add_centerline(commands)
     _add_sample(commands)
+    _add_train(commands)
     return parser
 
 
@@ -196,6 +219,33 @@ def _add_sample(commands: Any) -> None:
     parser.set_defaults(run=sample_command)
 
 
+def _add_train(commands: Any) -> None:
+    parser = commands.add_parser("train", allow_abbrev=False, help="train a network's weights")
+    parser.add_argument("model", metavar="MODEL", help="centerline or cord")
+    parser.add_argument(
+        "--labels", type=Path, required=True, metavar="DIR", help="folder of the PAM50 label maps"
+    )
+    parser.add_argument("--config", type=Path, metavar="FILE", help="TOML (default: the model's)")
+    parser.add_argument(
+        "--scans",
+        type=Path,
+        nargs="+",
+        default=[],
+        metavar="IMAGE",
+        help="images to take the surroundings of the spine from",
+    )
+    parser.add_argument(
+        "--finder",
+        default="default",
+        metavar="NAME_OR_FILE",
+        help="centerline weights that find the cord in the scans",
+    )
+    parser.add_argument("--device", choices=DEVICES[1:], default="cpu", help="default: cpu")
+    _add_folder_option(parser)
+    _add_progress_option(parser)
+    parser.set_defaults(run=train_command)
+
+
 def _add_image_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("image", type=Path, metavar="IMAGE", help="NIfTI, NRRD, MHA, DICOM folder")
     parser.add_argument(
@@ -218,16 +268,24 @@ def _add_image_options(parser: argparse.ArgumentParser) -> None:
 def _add_output_options(
     parser: argparse.ArgumentParser, output_default: Path | None = None
 ) -> None:
+    _add_folder_option(parser, output_default)
+    parser.add_argument("--overwrite", action="store_true", help="replace results that exist")
+    _add_progress_option(parser)
+
+
+def _add_folder_option(parser: argparse.ArgumentParser, default: Path | None = None) -> None:
     parser.add_argument(
         "-o",
         "--output",
         type=Path,
         metavar="DIR",
-        default=output_default,
-        required=output_default is None,
-        help="folder for the results" + (" (default: here)" if output_default else ""),
+        default=default,
+        required=default is None,
+        help="folder for the results" + (" (default: here)" if default else ""),
     )
-    parser.add_argument("--overwrite", action="store_true", help="replace results that exist")
+
+
+def _add_progress_option(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--progress",
         choices=STYLES,

@@ -20,6 +20,7 @@ from scipy.ndimage import gaussian_filter1d
 
 from .errors import InvalidImage
 from .headers import check_file, check_geometry
+from .headers.nifti import count_non_finite
 
 NETWORK_ORDER = "LAS"
 
@@ -71,7 +72,7 @@ def read_image(
     with _silent_itk():
         try:
             image = _read_dicom_folder(path) if path.is_dir() else _read_file(path, volume)
-        except (RuntimeError, UnicodeError) as error:
+        except RuntimeError as error:
             if "bad_alloc" in str(error):
                 raise MemoryError(f"not enough memory to read {path.name}") from error
             raise InvalidImage(
@@ -143,9 +144,11 @@ def restore_grid(image: sitk.Image, original: sitk.Image) -> sitk.Image:
         If the two are not the same grid.
     """
     theirs, ours = (np.reshape(i.GetDirection(), (3, 3)) for i in (original, image))
-    signs = np.rint(theirs.T @ ours).astype(int)
+    cosines = theirs.T @ ours
+    signs = np.rint(cosines).astype(int)
     order = np.abs(signs).argmax(axis=1)
-    if not np.array_equal(np.abs(signs), np.eye(3, dtype=int)[order]):
+    permutation = np.eye(3, dtype=int)[order]
+    if not (np.array_equal(np.abs(signs), permutation) and np.allclose(signs, cosines, atol=1e-3)):
         raise ValueError("the axes of the two images differ")
     array = array_from(image).transpose(order)
     flips = tuple(slice(None, None, int(signs[axis, order[axis]])) for axis in range(3))
@@ -262,6 +265,9 @@ def _read_file(path: Path, volume: int | str | None) -> sitk.Image:
             f"{path.name} has no volume {volume}: it has {volumes}",
             f"give --volume 0 to {volumes - 1}, or mean",
         )
+    if reader.GetImageIO() == "NiftiImageIO":
+        index = volume if isinstance(volume, int) else None
+        _report_non_finite(path.name, *count_non_finite(path, index))
     if reader.GetDimension() != 4:
         return reader.Execute()
     if volume == "mean":
@@ -319,11 +325,8 @@ def _check_values(image: sitk.Image, name: str, allow_constant: bool) -> sitk.Im
     if image.GetPixelID() == sitk.sitkFloat32:
         finite = np.isfinite(values)
         bad = finite.size - int(finite.sum())
-        if bad == finite.size:
-            raise InvalidImage(f"{name} has no finite voxel", "give an image that has some")
+        _report_non_finite(name, bad, finite.size)
         if bad:
-            voxels = "voxel was" if bad == 1 else "voxels were"
-            warnings.warn(f"{name}: {bad} non-finite {voxels} set to 0", stacklevel=3)
             repaired = sitk.GetImageFromArray(np.where(finite, values, np.float32(0)))
             repaired.CopyInformation(image)
             image, values = repaired, sitk.GetArrayViewFromImage(repaired)
@@ -333,6 +336,14 @@ def _check_values(image: sitk.Image, name: str, allow_constant: bool) -> sitk.Im
             "give an image that shows something",
         )
     return image
+
+
+def _report_non_finite(name: str, bad: int, total: int) -> None:
+    if bad == total:
+        raise InvalidImage(f"{name} has no finite voxel", "give an image that has some")
+    if bad:
+        voxels = "voxel was" if bad == 1 else "voxels were"
+        warnings.warn(f"{name}: {bad} non-finite {voxels} set to 0", stacklevel=4)
 
 
 def _needs_volume(name: str, count: int) -> InvalidImage:

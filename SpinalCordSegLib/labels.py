@@ -52,7 +52,9 @@ LABELS: tuple[Label, ...] = (
         "12958003",
         "Gray matter of spinal cord",
     ),
-    Label("lesion", "Spinal cord lesion", 3, "lesion", (228, 60, 50), *_ABNORMAL, "52988006", "Lesion"),
+    Label(
+        "lesion", "Spinal cord lesion", 3, "lesion", (228, 60, 50), *_ABNORMAL, "52988006", "Lesion"
+    ),
     # White matter is the cord without its gray matter: it has a file, but no value of its own.
     Label(
         "white_matter",

@@ -18,7 +18,7 @@ import numpy as np
 import SimpleITK as sitk
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
-from scipy.ndimage import distance_transform_edt
+from scipy.ndimage import distance_transform_edt, gaussian_filter1d
 from skimage.measure import find_contours
 
 from .centerline.curve import Centerline
@@ -42,6 +42,8 @@ MAX_TILES = 12
 TILE_MM = (20.0, 40.0)
 # The sagittal view shows this much in front of and behind the curve.
 SAGITTAL_MARGIN_MM = 45.0
+# Brightness is chosen from what lies this near to the curve.
+WINDOW_MM = 20.0
 SAGITTAL_WIDTH = (160, 520)
 
 BACKGROUND: Colour = (18, 19, 22)
@@ -111,7 +113,7 @@ class _Scene:
     covered: NDArray[np.bool_]
     numbers: NDArray[np.int_]
     severity: Floats
-    window: tuple[float, float]
+    windows: Floats
     tiles: tuple[int, ...]
     tile_mm: float
 
@@ -144,7 +146,7 @@ class _Scene:
             covered,
             numbers,
             severity,
-            _window(intensity, curve, shown, spacing),
+            _windows(intensity, curve, spacing),
             _choose_slices(shown, severity),
             float(np.clip(np.max(intensity.shape[:2] * spacing[:2]) + 2.0, *TILE_MM)),
         )
@@ -180,21 +182,21 @@ def _numbers_in_file(image: sitk.Image, upright: sitk.Image) -> NDArray[np.int_]
     return np.rint(np.linspace(bottom[axis], top[axis], size[2])).astype(int)
 
 
-def _window(
-    intensity: Floats, curve: Floats, shown: NDArray[np.bool_], spacing: Floats
-) -> tuple[float, float]:
-    """Return the 1st and 99th percentile of the intensities within 20 mm of the curve."""
-    radius = np.maximum(1, np.ceil(20.0 / spacing[:2])).astype(int)
-    near = []
-    for z in np.flatnonzero(shown) if shown.any() else range(len(shown)):
-        low = np.clip(np.rint(curve[z]).astype(int) - radius, 0, None)
-        high = np.rint(curve[z]).astype(int) + radius + 1
-        near.append(intensity[low[0] : max(high[0], 1), low[1] : max(high[1], 1), z].ravel())
-    values = np.concatenate(near)
-    if values.size == 0:
-        values = intensity.ravel()
-    low_value, high_value = np.percentile(values, (1, 99))
-    return float(low_value), float(max(high_value, low_value + 1e-6))
+def _windows(intensity: Floats, curve: Floats, spacing: Floats) -> Floats:
+    """Return (Z, 2): the intensities to show as black and as white in each slice.
+
+    The 1st and 99th percentile near the curve, smoothed along it: away from the coil's middle the
+    signal fades, and one window for all slices would leave the outer ones dark.
+    """
+    radius = np.maximum(1, np.ceil(WINDOW_MM / spacing[:2])).astype(int)
+    size = np.array(intensity.shape[:2])
+    windows = np.zeros((intensity.shape[2], 2))
+    for z in range(len(windows)):
+        centre = np.clip(np.rint(curve[z]).astype(int), 0, size - 1)
+        low, high = np.maximum(centre - radius, 0), centre + radius + 1
+        windows[z] = np.percentile(intensity[low[0] : high[0], low[1] : high[1], z], (1, 99))
+    smooth = gaussian_filter1d(windows, WINDOW_MM / spacing[2], axis=0, mode="nearest")
+    return np.stack([smooth[:, 0], np.maximum(smooth[:, 1], smooth[:, 0] + 1e-6)], axis=1)
 
 
 def _choose_slices(shown: NDArray[np.bool_], severity: Floats) -> tuple[int, ...]:
@@ -209,8 +211,9 @@ def _choose_slices(shown: NDArray[np.bool_], severity: Floats) -> tuple[int, ...
     return tuple(reversed(chosen))
 
 
-def _gray(values: Floats, window: tuple[float, float]) -> NDArray[np.uint8]:
-    low, high = window
+def _gray(values: Floats, windows: Floats) -> NDArray[np.uint8]:
+    """Return RGB pixels; `windows` (2,) or (rows, 2) are the values of black and of white."""
+    low, high = np.moveaxis(np.atleast_2d(windows), 1, 0)[:, :, None]
     outside = np.isnan(values)
     scaled = np.clip((np.where(outside, low, values) - low) / (high - low), 0.0, 1.0)
     pixels = np.repeat((scaled * 255).astype(np.uint8)[:, :, None], 3, axis=2)
@@ -245,8 +248,7 @@ class _View:
         columns = (
             self.centre[0] + sign * (np.arange(self.width) - self.width / 2 + 0.5) / (self.scale[0])
         )
-        rows = self.centre[1] - (np.arange(self.height) - self.height / 2 + 0.5) / self.scale[1]
-        first, second = np.meshgrid(columns, rows)
+        first, second = np.meshgrid(columns, self._rows())
         sampled = cv2.remap(
             np.ascontiguousarray(plane, dtype=np.float32),
             second.astype(np.float32),
@@ -258,6 +260,14 @@ class _View:
             np.abs(second - (plane.shape[1] - 1) / 2) > plane.shape[1] / 2
         )
         return np.where(outside, np.nan, sampled)
+
+    def along_rows(self, values: Floats) -> Floats:
+        """Interpolate values (N, M), one row a voxel of the second axis, onto the pixel rows."""
+        voxels = np.arange(len(values))
+        return np.stack([np.interp(self._rows(), voxels, column) for column in values.T], axis=1)
+
+    def _rows(self) -> Floats:
+        return self.centre[1] - (np.arange(self.height) - self.height / 2 + 0.5) / self.scale[1]
 
 
 def _draw_contours(
@@ -288,7 +298,8 @@ def _draw_line(
 def _sagittal_panel(scene: _Scene) -> Image.Image:
     """Draw the view along the curve: each slice's row of voxels through the curve, stacked."""
     view = _sagittal_view(scene)
-    pixels = _gray(view.sample(_straightened(scene.intensity, scene.curve)), scene.window)
+    windows = view.along_rows(scene.windows)
+    pixels = _gray(view.sample(_straightened(scene.intensity, scene.curve)), windows)
     for name, mask in scene.masks.items():
         plane = _straightened(mask, scene.curve) >= 0.5
         _draw_contours(pixels, view, _distance_along_rows(plane), 0.0, _colour(name), 2)
@@ -335,7 +346,8 @@ def _annotate_sagittal(panel: Image.Image, view: _View, scene: _Scene) -> None:
         colour = FLAG if scene.severity[z] > 0 else MUTED
         draw.line([(view.width + 1, row), (view.width + 12, row)], fill=colour, width=1)
         if row - last_row >= 13:
-            _text(draw, (view.width + 16, row), str(scene.numbers[z]), 13, colour, "lm")
+            inside = min(max(row, 8.0), view.height - 8.0)
+            _text(draw, (view.width + 16, inside), str(scene.numbers[z]), 13, colour, "lm")
             last_row = row
     _letters(draw, (view.width, view.height), ("A", "P", "S", "I"))
     _scale_bar(draw, (14, view.height - 14), view.scale[1] / scene.spacing[2], view.width / 3)
@@ -386,7 +398,7 @@ def _whole_slice_panel(scene: _Scene) -> Image.Image:
         (float(centre[0]), float(centre[1])),
         (scale * scene.spacing[0], scale * scene.spacing[1]),
     )
-    pixels = _gray(view.sample(scene.intensity[:, :, 0]), scene.window)
+    pixels = _gray(view.sample(scene.intensity[:, :, 0]), scene.windows[0])
     for name, mask in scene.masks.items():
         _draw_contours(pixels, view, mask[:, :, 0], 0.5, _colour(name))
     half = scene.tile_mm / 2 / scene.spacing[:2]
@@ -428,7 +440,7 @@ def _tile(scene: _Scene, z: int, size: int) -> Image.Image:
         (float(scene.curve[z, 0]), float(scene.curve[z, 1])),
         (scale * scene.spacing[0], scale * scene.spacing[1]),
     )
-    pixels = _gray(view.sample(scene.intensity[:, :, z]), scene.window)
+    pixels = _gray(view.sample(scene.intensity[:, :, z]), scene.windows[z])
     for name, mask in scene.masks.items():
         _draw_contours(pixels, view, mask[:, :, z], 0.5, _colour(name))
     tile = Image.fromarray(pixels)

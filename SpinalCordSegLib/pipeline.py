@@ -17,7 +17,7 @@ import SimpleITK as sitk
 from .centerline.curve import Centerline
 from .contrasts import CONTRASTS
 from .errors import InvalidArgument
-from .images import array_from, check_image, image_from, restore_grid, to_network_order
+from .images import array_from, check_image, to_network_order
 from .labels import STRUCTURES, label_named
 from .measurement.review import ReviewItem, doubtful_slices
 from .result import Result
@@ -87,7 +87,8 @@ def segment(
 
     report(0.0, "loading the weights")
     with watch.stage("weights"):
-        chosen = choose_weights(weights)
+        tasks = ("cord",) if centerline else ("centerline", "cord")
+        chosen = choose_weights(weights, tasks)
         device = _choose_device(device)
     with watch.stage("centerline"):
         if centerline is None:
@@ -104,7 +105,6 @@ def segment(
     report(0.92, "measuring the outline")
     with watch.stage("review"):
         review = _review(image, cord, found)
-    used = [chosen["cord"]] if centerline else [chosen["centerline"], chosen["cord"]]
     parameters = {
         "structures": list(structures),
         "contrast": contrast,
@@ -119,7 +119,7 @@ def segment(
         probabilities={"cord": cord.probability},
         centerline=_covering(found, cord.mask),
         review=review,
-        provenance=_provenance(parameters, used, watch.seconds),
+        provenance=_provenance(parameters, [chosen[task] for task in tasks], watch.seconds),
     )
 
 
@@ -133,19 +133,21 @@ def detect_centerline(
     from .centerline.detect import detect_cord
 
     image = check_image(image)
-    finder = choose_weights(weights)["centerline"]
+    finder = choose_weights(weights, ("centerline",))["centerline"]
     return detect_cord(image, finder, _choose_device(device), progress).centerline
 
 
-def choose_weights(weights: str | Path | Sequence[str | Path]) -> dict[str, LoadedWeights]:
-    """Return loaded weights by task, the defaults where nothing else was asked for.
+def choose_weights(
+    weights: str | Path | Sequence[str | Path], tasks: Sequence[str]
+) -> dict[str, LoadedWeights]:
+    """Return loaded weights for each task, the defaults where nothing else was asked for.
 
     Raises
     ------
     WeightsMissing, WeightsCorrupt
         If a set cannot be loaded.
     InvalidArgument
-        If two sets are for the same task.
+        If a set is for none of the tasks, or two are for the same.
     """
     asked = [weights] if isinstance(weights, str | Path) else list(weights)
     chosen: dict[str, LoadedWeights] = {}
@@ -154,15 +156,17 @@ def choose_weights(weights: str | Path | Sequence[str | Path]) -> dict[str, Load
             continue
         loaded = load_weights(name)
         task = loaded.specification.task
+        if task not in tasks:
+            raise InvalidArgument(
+                f"the weights {name} are for the {task.replace('_', ' ')}, which is not asked for",
+                f"give weights for the {' or the '.join(tasks)}",
+            )
         if task in chosen:
             raise InvalidArgument(
                 f"two sets of weights were given for the {task}", "give one a task"
             )
         chosen[task] = loaded
-    for task in ("centerline", "cord"):
-        if task not in chosen:
-            chosen[task] = load_weights(task)
-    return chosen
+    return {task: chosen.get(task) or load_weights(task) for task in tasks}
 
 
 @dataclass
@@ -257,9 +261,7 @@ def _review(
     for doubt in doubts:
         x, y = curve[doubt.row]
         position = mask.TransformContinuousIndexToPhysicalPoint([float(x), float(y), doubt.row])
-        items.append(
-            ReviewItem(int(own_index[doubt.row]), position, doubt.reason, doubt.severity)
-        )
+        items.append(ReviewItem(int(own_index[doubt.row]), position, doubt.reason, doubt.severity))
     return tuple(items)
 
 
@@ -268,7 +270,9 @@ def _own_slice_index(image: sitk.Image) -> np.ndarray:
     ordered = to_network_order(image)
     rows = np.arange(ordered.GetSize()[2])
     own = [
-        image.TransformPhysicalPointToContinuousIndex(ordered.TransformIndexToPhysicalPoint((0, 0, int(k))))
+        image.TransformPhysicalPointToContinuousIndex(
+            ordered.TransformIndexToPhysicalPoint((0, 0, int(k)))
+        )
         for k in rows[[0, -1]]
     ]
     axis = int(np.argmax(np.abs(np.subtract(own[1], own[0])))) if rows.size > 1 else 2

@@ -16,7 +16,9 @@ import torch
 from scipy import ndimage
 
 from ..errors import CordNotFound
+from ..field_of_view import crop_to_content
 from ..images import array_from, to_network_order
+from ..networks import place
 from ..weights import LoadedWeights
 from ..weights.specification import Preprocessing
 from .curve import Centerline, smooth_curve
@@ -79,7 +81,7 @@ def detect_cord(
     CordNotFound
         If no slice shows a cord.
     """
-    ordered = to_network_order(image)
+    ordered = crop_to_content(to_network_order(image))
     volume = array_from(ordered)
     spacing = ordered.GetSpacing()
     look = _Looker(volume, spacing, weights, device)
@@ -145,7 +147,7 @@ class _Looker:
         self.volume = volume
         self.preprocessing = weights.specification.preprocessing
         self.threshold = weights.specification.threshold
-        self.network = weights.network.to(device).to(memory_format=torch.channels_last)
+        self.network = place(weights.network, device)
         self.device = device
         self.spacing_mm = tuple(
             wanted or own
@@ -343,7 +345,7 @@ def _curve(
     """Return the smooth curve through the slices with evidence, drawn a little past its ends."""
     spacing = np.array(ordered.GetSpacing())
     known = np.flatnonzero(weight > 0)
-    reach = int(round(_EXTENSION_MM / spacing[2]))
+    reach = round(_EXTENSION_MM / float(spacing[2]))
     first = max(0, slices[known[0]] - reach)
     last = min(ordered.GetSize()[2] - 1, slices[known[-1]] + reach)
     inner = np.arange(first, last + 1)

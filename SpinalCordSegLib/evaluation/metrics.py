@@ -70,14 +70,12 @@ def localisation_rate(centerline: Centerline, reference: sitk.Image) -> float:
     for k in slices:
         if np.isfinite(curve[k]).all():
             x, y = np.rint(curve[k]).astype(int)
-            hits += bool(
-                0 <= x < inside.shape[0] and 0 <= y < inside.shape[1] and inside[x, y, k]
-            )
+            hits += bool(0 <= x < inside.shape[0] and 0 <= y < inside.shape[1] and inside[x, y, k])
     return hits / slices.size
 
 
 def centerline_error_mm(centerline: Centerline, reference: sitk.Image) -> np.ndarray:
-    """Return the in-plane distance of the curve from the reference's centre of mass, slice by slice.
+    """Return the curve's in-plane distance from the reference's centre of mass, slice by slice.
 
     Returns
     -------

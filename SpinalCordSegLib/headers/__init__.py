@@ -17,6 +17,7 @@ from .checks import check_geometry
 from .metaimage import check_metaimage
 from .nifti import check_nifti
 from .nrrd import check_nrrd
+from .picture import check_picture
 
 __all__ = ["READERS", "check_file", "check_geometry"]
 
@@ -43,6 +44,10 @@ _CHECKS = {
     "NiftiImageIO": check_nifti,
     "NrrdImageIO": check_nrrd,
     "MetaImageIO": check_metaimage,
+    "PNGImageIO": check_picture,
+    "TIFFImageIO": check_picture,
+    "JPEGImageIO": check_picture,
+    "BMPImageIO": check_picture,
 }
 
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 import math
 import re
 import zlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import BinaryIO
 
@@ -86,7 +86,9 @@ def check_size(name: str, size: Sequence[int]) -> None:
         )
 
 
-def check_length(path: Path, start: int, wanted: int, compressed: bool) -> None:
+def check_length(
+    path: Path, start: int, wanted: int, compressed: bool, stored: int | None = None
+) -> None:
     """Refuse a file that has fewer bytes of voxels than its header says.
 
     Parameters
@@ -99,6 +101,8 @@ def check_length(path: Path, start: int, wanted: int, compressed: bool) -> None:
         How many bytes they are, inflated.
     compressed : bool
         Whether they are stored as gzip or zlib data.
+    stored : int, optional
+        How many bytes of compressed data there are; up to the end of the file by default.
 
     Raises
     ------
@@ -111,7 +115,7 @@ def check_length(path: Path, start: int, wanted: int, compressed: bool) -> None:
     if compressed:
         with path.open("rb") as file:
             file.seek(start)
-            if not _inflates_to(file, wanted):
+            if not _inflates_to(file, wanted, available if stored is None else stored):
                 raise truncated(path)
 
 
@@ -193,24 +197,31 @@ def _orthonormal(axes: np.ndarray) -> bool:
     return bool(np.abs(axes.T @ axes - np.eye(len(axes))).max() <= ANGLE_TOLERANCE)
 
 
-def _inflates_to(file: BinaryIO, wanted: int) -> bool:
-    """Tell whether the rest of a file is intact gzip or zlib data of at least `wanted` bytes.
+def _inflates_to(file: BinaryIO, wanted: int, stored: int) -> bool:
+    """Tell whether the next bytes of a file are intact compressed data of `wanted` bytes or more.
 
     The data are thrown away as they come; the check sum at their end is verified.
     """
-    count, stream, pending = 0, zlib.decompressobj(wbits=47), file.read(_CHUNK)
+    pieces = _pieces(file, stored)
+    count, stream, pending = 0, zlib.decompressobj(wbits=47), next(pieces, b"")
     try:
         while pending:
             count += len(stream.decompress(pending, _CHUNK))
             if count > wanted + _CHUNK:
                 return True
             if not stream.eof:
-                pending = stream.unconsumed_tail or file.read(_CHUNK)
+                pending = stream.unconsumed_tail or next(pieces, b"")
             elif count >= wanted:
                 return True
             else:  # another gzip member may follow
-                pending = stream.unused_data or file.read(_CHUNK)
+                pending = stream.unused_data or next(pieces, b"")
                 stream = zlib.decompressobj(wbits=47)
     except zlib.error:
         return False
     return False
+
+
+def _pieces(file: BinaryIO, count: int) -> Iterator[bytes]:
+    while count > 0 and (piece := file.read(min(count, _CHUNK))):
+        count -= len(piece)
+        yield piece

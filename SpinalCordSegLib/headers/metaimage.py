@@ -106,13 +106,16 @@ def _check_voxels(
         raise damaged
     start = skip if skip > 0 else start
     compressed = _is_true(fields, "CompressedData")
-    (stored,) = integers(fields.get("CompressedDataSize", "0"), damaged, 1)
-    if stored < 0 or (compressed and stored > voxels.stat().st_size - start):
-        raise truncated(path)
-    if compressed or _is_true(fields, "BinaryData"):
-        check_length(voxels, start, wanted, compressed)
-    else:  # as text, a voxel is a digit and a space
-        check_length(voxels, start, 2 * math.prod(integers(fields["DimSize"], damaged)) - 1, False)
+    if compressed:
+        rest = max(0, voxels.stat().st_size - start)
+        (stored,) = integers(fields.get("CompressedDataSize", str(rest)), damaged, 1)
+        if not 0 < stored <= rest:
+            raise truncated(path)
+        check_length(voxels, start, wanted, compressed=True, stored=stored)
+    elif _is_true(fields, "BinaryData"):
+        check_length(voxels, start, wanted, compressed=False)
+    else:
+        raise InvalidImage(f"{path.name} stores its voxels as text", "save it in binary form")
 
 
 def _is_true(fields: dict[str, str], key: str) -> bool:

@@ -1,13 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
-"""NIfTI-1 and NIfTI-2 headers, as a single file or as a pair (https://nifti.nimh.nih.gov)."""
+"""NIfTI-1 headers, in one file with the voxels or beside them (https://nifti.nimh.nih.gov)."""
 
 from __future__ import annotations
 
+import gzip
 import math
 import struct
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -23,52 +24,47 @@ from .checks import (
     truncated,
 )
 
-_BYTES_PER_VOXEL = {2: 1, 4: 2, 8: 4, 16: 4, 64: 8, 256: 1, 512: 2, 768: 4, 1024: 8, 1280: 8}
-_COLOUR, _COMPLEX = (128, 2304), (32, 1792, 2048)
+_HEADER_BYTES, _NIFTI2_HEADER_BYTES = 348, 540
+_VOXELS_AT_ONCE = 1 << 20
 
-Field = tuple[int, str]
-Reader = Callable[[Field], tuple[float, ...]]
+# Fields of the header: where, and in which format in the words of `struct`.
+_DIM, _DATATYPE, _PIXDIM, _VOXEL_OFFSET = (40, "8h"), (70, "h"), (76, "8f"), (108, "f")
+_FORM_CODES, _QUATERNION_AND_OFFSET, _ROWS = (252, "2h"), (256, "6f"), (280, "12f")
+_MAGIC = (344, "3s")
+
+_COLOUR, _COMPLEX = (128, 2304), (32, 1792, 2048)
+_DTYPES = {
+    2: "u1",
+    4: "i2",
+    8: "i4",
+    16: "f4",
+    64: "f8",
+    256: "i1",
+    512: "u2",
+    768: "u4",
+    1024: "i8",
+    1280: "u8",
+}
 
 
 @dataclass(frozen=True)
-class _Layout:
-    """Where a version keeps what is checked: offset, and format in the words of `struct`."""
+class _Voxels:
+    """Where the voxels are, and what they are."""
 
-    bytes: int
-    magic: int
-    dim: Field
-    datatype: Field
-    pixdim: Field
-    voxel_offset: Field
-    form_codes: Field
-    quaternion_and_offset: Field
-    rows: Field
+    path: Path
+    start: int
+    size: tuple[int, ...]
+    dtype: np.dtype[Any]
+    compressed: bool
 
 
-_VERSIONS = (
-    _Layout(
-        bytes=348,
-        magic=344,
-        dim=(40, "8h"),
-        datatype=(70, "h"),
-        pixdim=(76, "8f"),
-        voxel_offset=(108, "f"),
-        form_codes=(252, "2h"),
-        quaternion_and_offset=(256, "6f"),
-        rows=(280, "12f"),
-    ),
-    _Layout(
-        bytes=540,
-        magic=4,
-        dim=(16, "8q"),
-        datatype=(12, "h"),
-        pixdim=(104, "8d"),
-        voxel_offset=(168, "q"),
-        form_codes=(344, "2i"),
-        quaternion_and_offset=(352, "6d"),
-        rows=(400, "12d"),
-    ),
-)
+@dataclass(frozen=True)
+class _Header:
+    raw: bytes
+    byte_order: str
+
+    def __getitem__(self, field: tuple[int, str]) -> tuple[Any, ...]:
+        return struct.unpack_from(self.byte_order + field[1], self.raw, field[0])
 
 
 def check_nifti(path: Path) -> None:
@@ -78,26 +74,60 @@ def check_nifti(path: Path) -> None:
     ------
     InvalidImage
     """
-    header_path, voxels_path = _parts(path)
-    raw, _ = inflated_start(header_path, _VERSIONS[-1].bytes)
-    layout, order = _version(header_path, raw)
-    if raw[layout.magic : layout.magic + 3] not in (b"n+1", b"ni1", b"n+2", b"ni2"):
-        raise _not_nifti(path)
-
-    def read(field: Field) -> tuple[float, ...]:
-        return struct.unpack_from(order + field[1], raw, field[0])
-
-    size = _size(path, [int(value) for value in read(layout.dim)])
-    spacing = read(layout.pixdim)[1 : 1 + len(size)]
-    check_geometry(path.name, size, spacing, [0.0], np.eye(len(size)).ravel().tolist())
-    _check_orientation(path, layout, read)
-    wanted = math.prod(size) * _bytes_per_voxel(path, int(read(layout.datatype)[0]))
-    _, compressed = inflated_start(voxels_path, 1)
-    start = _start_of_voxels(path, layout, read, header_path == voxels_path)
-    if compressed:
-        check_length(voxels_path, 0, start + wanted, compressed)
+    voxels = _find_voxels(path)
+    wanted = math.prod(voxels.size) * voxels.dtype.itemsize
+    if voxels.compressed:
+        check_length(voxels.path, 0, voxels.start + wanted, compressed=True)
     else:
-        check_length(voxels_path, start, wanted, compressed)
+        check_length(voxels.path, voxels.start, wanted, compressed=False)
+
+
+def count_non_finite(path: Path, volume: int | None = None) -> tuple[int, int]:
+    """Count the voxels that are NaN or infinite, which the NIfTI library reads as 0 in silence.
+
+    Parameters
+    ----------
+    path : Path
+        A file that `check_nifti` has accepted.
+    volume : int, optional
+        Count in this volume of a 4D image only.
+
+    Returns
+    -------
+    tuple of int
+        How many are not finite, of how many.
+    """
+    voxels = _find_voxels(path)
+    count = math.prod(voxels.size if volume is None else voxels.size[:3])
+    if voxels.dtype.kind != "f":
+        return 0, count
+    bad, left = 0, count
+    with gzip.open(voxels.path) if voxels.compressed else voxels.path.open("rb") as file:
+        file.seek(voxels.start + (volume or 0) * count * voxels.dtype.itemsize)
+        while left:
+            raw = file.read(min(left, _VOXELS_AT_ONCE) * voxels.dtype.itemsize)
+            values = np.frombuffer(raw, voxels.dtype)
+            bad += values.size - int(np.isfinite(values).sum())
+            left -= values.size
+    return bad, count
+
+
+def _find_voxels(path: Path) -> _Voxels:
+    """Read and check the header."""
+    header_path, voxels_path = _parts(path)
+    header = _read_header(path, header_path)
+    size = _size(path, list(header[_DIM]))
+    spacing = header[_PIXDIM][1 : 1 + len(size)]
+    check_geometry(path.name, size, spacing, [0.0], np.eye(len(size)).ravel().tolist())
+    _check_orientation(path, header)
+    _, compressed = inflated_start(voxels_path, 1)
+    return _Voxels(
+        path=voxels_path,
+        start=_start_of_voxels(path, header, header_path == voxels_path),
+        size=tuple(size),
+        dtype=_dtype(path, header),
+        compressed=compressed,
+    )
 
 
 def _parts(path: Path) -> tuple[Path, Path]:
@@ -117,24 +147,27 @@ def _parts(path: Path) -> tuple[Path, Path]:
     return parts[0], parts[1]
 
 
-def _version(path: Path, raw: bytes) -> tuple[_Layout, str]:
-    """Return the version and the byte order, told by the header's own length at its start."""
+def _read_header(path: Path, header_path: Path) -> _Header:
+    """Return the header; its own length at its start tells version and byte order."""
+    raw, _ = inflated_start(header_path, _HEADER_BYTES)
     for order in "<>":
-        for layout in _VERSIONS:
-            if raw[:4] == struct.pack(order + "i", layout.bytes):
-                if len(raw) < layout.bytes:
-                    raise truncated(path)
-                return layout, order
+        if raw[:4] == struct.pack(order + "i", _NIFTI2_HEADER_BYTES):
+            raise InvalidImage(
+                f"{path.name} is in the rare format NIfTI-2", "save it as NIfTI-1 or NRRD"
+            )
+        if raw[:4] != struct.pack(order + "i", _HEADER_BYTES):
+            continue
+        if len(raw) < _HEADER_BYTES:
+            raise truncated(path)
+        header = _Header(raw, order)
+        if header[_MAGIC][0] in (b"n+1", b"ni1"):
+            return header
+        if header_path.suffix.lower() == ".hdr":
+            raise InvalidImage(
+                f"{path.name} is an Analyze image, which does not tell left from right",
+                "convert it from its source to NIfTI",
+            )
     raise damaged_header(path, "NIfTI")
-
-
-def _not_nifti(path: Path) -> InvalidImage:
-    if path.suffix.lower() in (".hdr", ".img"):
-        return InvalidImage(
-            f"{path.name} is an Analyze image, which does not tell left from right",
-            "convert it from its source to NIfTI",
-        )
-    return damaged_header(path, "NIfTI")
 
 
 def _size(path: Path, dim: list[int]) -> list[int]:
@@ -149,11 +182,11 @@ def _size(path: Path, dim: list[int]) -> list[int]:
     return size[:4]
 
 
-def _check_orientation(path: Path, layout: _Layout, read: Reader) -> None:
+def _check_orientation(path: Path, header: _Header) -> None:
     """Refuse an orientation that is declared but unusable; readers make one up in silence."""
-    qform, sform = read(layout.form_codes)
-    if (qform > 0 and not _quaternion_is_usable(read(layout.quaternion_and_offset))) or (
-        sform > 0 and not _rows_are_usable(read(layout.rows))
+    qform, sform = header[_FORM_CODES]
+    if (qform > 0 and not _quaternion_is_usable(header[_QUATERNION_AND_OFFSET])) or (
+        sform > 0 and not _rows_are_usable(header[_ROWS])
     ):
         raise InvalidImage(
             f"{path.name} has no usable orientation in its header (qform or sform)",
@@ -174,21 +207,22 @@ def _rows_are_usable(values: tuple[float, ...]) -> bool:
     return bool(abs(np.linalg.det(axes / lengths)) > 0.1)
 
 
-def _bytes_per_voxel(path: Path, code: int) -> int:
+def _dtype(path: Path, header: _Header) -> np.dtype[Any]:
+    (code,) = header[_DATATYPE]
     if code in _COLOUR:
         raise not_scalar(path.name, "colours")
     if code in _COMPLEX:
         raise not_scalar(path.name, "complex numbers")
-    if code not in _BYTES_PER_VOXEL:
+    if code not in _DTYPES:
         raise InvalidImage(
             f"{path.name} has voxels of an unsupported type (NIfTI code {code})",
             "save it with 16-bit integer or 32-bit float voxels",
         )
-    return _BYTES_PER_VOXEL[code]
+    return np.dtype(header.byte_order + _DTYPES[code])
 
 
-def _start_of_voxels(path: Path, layout: _Layout, read: Reader, single_file: bool) -> int:
-    (offset,) = read(layout.voxel_offset)
+def _start_of_voxels(path: Path, header: _Header, single_file: bool) -> int:
+    (offset,) = header[_VOXEL_OFFSET]
     if not 0 <= offset < 1e9:
         raise damaged_header(path, "NIfTI")
-    return max(int(offset), layout.bytes + 4) if single_file else int(offset)
+    return max(int(offset), _HEADER_BYTES + 4) if single_file else int(offset)

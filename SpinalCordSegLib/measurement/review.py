@@ -101,7 +101,7 @@ def _unsure(
     spacing_mm: tuple[float, float, float],
     rows: np.ndarray,
 ) -> np.ndarray:
-    """Doubt per slice: the width of the uncertain rim beyond the 0.8 mm that partial volume gives."""
+    """Doubt per slice: the uncertain rim's width beyond the 0.8 mm that partial volume gives."""
     doubt = (1 - np.abs(2 * probability[:, :, rows] - 1)).sum(axis=(0, 1))
     area = np.maximum(mask[:, :, rows].sum(axis=(0, 1)), 1) * spacing_mm[0] * spacing_mm[1]
     rim_mm = doubt * spacing_mm[0] * spacing_mm[1] / (2 * np.sqrt(np.pi * area))

@@ -4,7 +4,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, cast
+
+import torch
+from torch import nn
 
 from .dilated_unet2d import DilatedUNet2d
 from .unet2d import UNet2d
@@ -18,7 +21,16 @@ ARCHITECTURES: dict[str, type[Network]] = {
     "unet3d": UNet3d,
 }
 
-__all__ = ["ARCHITECTURES", "DilatedUNet2d", "Network", "UNet2d", "UNet3d", "build_network"]
+__all__ = [
+    "ARCHITECTURES",
+    "DilatedUNet2d",
+    "Network",
+    "UNet2d",
+    "UNet3d",
+    "build_network",
+    "memory_layout",
+    "place",
+]
 
 
 def build_network(architecture: str, parameters: Mapping[str, Any]) -> Network:
@@ -41,3 +53,15 @@ def build_network(architecture: str, parameters: Mapping[str, Any]) -> Network:
             f"unknown architecture {architecture!r}; known: {', '.join(sorted(ARCHITECTURES))}"
         )
     return ARCHITECTURES[architecture](**parameters)
+
+
+def memory_layout(network: Network) -> torch.memory_format:
+    """Return the order of numbers in memory that convolutions of a network are fastest with."""
+    return torch.channels_last if network.dimensions == 2 else torch.channels_last_3d
+
+
+def place(network: Network, device: torch.device | str) -> Network:
+    """Move a network to a device, in its fastest memory layout; return it."""
+    # torch's annotations of `to` leave out memory_format.
+    module: Any = cast(nn.Module, network).to(device)
+    return cast(Network, module.to(memory_format=memory_layout(network)))

@@ -112,18 +112,17 @@ def unstraighten(block: StraightBlock, values: np.ndarray, shape: Sequence[int])
     values = _interpolate_rows(values, row_of_slice)
     result = np.zeros(tuple(shape), np.float32)
     for k, centre in enumerate(block.centres):
-        indices, positions = [], []
+        ranges, positions = [], []
         for axis in range(2):
             step = block.image_spacing_mm[axis] / block.spacing_mm[axis]
             half = (values.shape[axis] - 1) / 2
             low = max(0, int(np.ceil(centre[axis] - half / step)))
             high = min(shape[axis] - 1, int(np.floor(centre[axis] + half / step)))
-            index = np.arange(low, high + 1)
-            indices.append(index)
-            positions.append((index - centre[axis]) * step + half)
+            ranges.append(slice(low, high + 1))
+            positions.append((np.arange(low, high + 1) - centre[axis]) * step + half)
         grid = np.meshgrid(*positions, indexing="ij")
         plane = ndimage.map_coordinates(values[:, :, k], grid, order=1, mode="nearest")
-        result[np.ix_(indices[0], indices[1], [block.first_slice + k])] = plane[:, :, None]
+        result[ranges[0], ranges[1], block.first_slice + k] = plane
     return result
 
 

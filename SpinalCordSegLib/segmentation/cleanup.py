@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from scipy import ndimage
@@ -56,9 +57,7 @@ def clean_cord_mask(mask: np.ndarray, curve: np.ndarray, slice_mm: float) -> Cle
     return _fill_gaps(cleaned, slice_mm)
 
 
-def interpolate_shape(
-    lower: np.ndarray, upper: np.ndarray, fraction: float
-) -> np.ndarray:
+def interpolate_shape(lower: np.ndarray, upper: np.ndarray, fraction: float) -> np.ndarray:
     """Return the shape between two slices.
 
     Both are moved onto the interpolated centre before their signed distances are mixed, so that
@@ -116,7 +115,10 @@ def _drop_thin_ends(mask: np.ndarray) -> np.ndarray:
     present = np.flatnonzero(areas)
     result = mask.copy()
     if present.size > _END_SLICES:
-        for end, nearby in ((present[0], present[:_END_SLICES]), (present[-1], present[-_END_SLICES:])):
+        for end, nearby in (
+            (present[0], present[:_END_SLICES]),
+            (present[-1], present[-_END_SLICES:]),
+        ):
             if areas[end] < _SMALLEST_END * np.median(areas[nearby]):
                 result[:, :, end] = False
     return result
@@ -126,7 +128,7 @@ def _fill_gaps(mask: np.ndarray, slice_mm: float) -> CleanMask:
     present = np.flatnonzero(mask.any(axis=(0, 1)))
     result = mask.copy()
     filled: list[int] = []
-    for low, high in zip(present[:-1], present[1:], strict=True):
+    for low, high in pairwise(present):
         gap = high - low
         if gap == 1 or gap * slice_mm >= _LONGEST_GAP_MM:
             continue

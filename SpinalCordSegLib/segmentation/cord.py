@@ -8,11 +8,12 @@ from dataclasses import dataclass
 
 import numpy as np
 import SimpleITK as sitk
-import torch
 
 from ..centerline.curve import Centerline
 from ..errors import CordNotFound
+from ..field_of_view import crop_to_content, embed
 from ..images import array_from, image_from, restore_grid, to_network_order
+from ..networks import place
 from ..weights import LoadedWeights
 from .along_curve import straighten, unstraighten
 from .cleanup import clean_cord_mask
@@ -66,7 +67,8 @@ def segment_cord(
     CordNotFound
         If the centerline misses the image, or no voxel along it looks like cord.
     """
-    ordered = to_network_order(image)
+    whole = to_network_order(image)
+    ordered = crop_to_content(whole)
     volume = array_from(ordered)
     curve = centerline.in_slices(ordered)
     if not np.isfinite(curve).any():
@@ -81,7 +83,7 @@ def segment_cord(
     )
     width_x, width_y, length = preprocessing.patch_voxels
     block = straighten(volume, ordered.GetSpacing(), curve, spacing, (width_x, width_y))
-    network = weights.network.to(device).to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload]
+    network = place(weights.network, device)
     along = predict_along(block.values, network, length, device, progress)
     probability = unstraighten(block, along, volume.shape)
 
@@ -92,8 +94,10 @@ def segment_cord(
             "no spinal cord was found along the centerline",
             "check the centerline against the image, or lower --threshold",
         )
+    mask = embed(image_from(cleaned.mask.astype(np.uint8), ordered), whole)
+    first = whole.TransformPhysicalPointToIndex(ordered.GetOrigin())[2]
     return CordSegmentation(
-        mask=restore_grid(image_from(cleaned.mask.astype(np.uint8), ordered), image),
-        probability=restore_grid(image_from(probability, ordered), image),
-        filled_slices=tuple(int(k) for k in cleaned.filled_slices),
+        mask=restore_grid(mask, image),
+        probability=restore_grid(embed(image_from(probability, ordered), whole), image),
+        filled_slices=tuple(first + int(k) for k in cleaned.filled_slices),
     )

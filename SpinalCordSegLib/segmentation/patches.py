@@ -72,7 +72,7 @@ def _window_starts(rows: int, length: int) -> list[int]:
     if rows <= length:
         return [0]
     count = int(np.ceil((rows - length) / (length / 2))) + 1
-    return [int(round(s)) for s in np.linspace(0, rows - length, count)]
+    return [round(float(s)) for s in np.linspace(0, rows - length, count)]
 
 
 def _fade(length: int) -> np.ndarray:

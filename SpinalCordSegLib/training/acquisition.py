@@ -55,9 +55,9 @@ def acquire(
 
 def _paint(tissue: torch.Tensor, random: Randomness) -> torch.Tensor:
     means = torch.from_numpy(_tissue_means(random)).to(random.device)
-    spreads = torch.from_numpy(
-        random.scalars.uniform(0, 0.07, TISSUE_COUNT).astype(np.float32)
-    ).to(random.device)
+    spreads = torch.from_numpy(random.scalars.uniform(0, 0.07, TISSUE_COUNT).astype(np.float32)).to(
+        random.device
+    )
     image = means[tissue] + spreads[tissue] * random.noise(tissue.shape)
     if random.chance(0.5):
         texture = random.smooth_field(tissue.shape, [max(2, n // 8) for n in tissue.shape])[0]

@@ -54,7 +54,9 @@ class Phantom:
     centre_mm: np.ndarray
 
 
-def draw_phantom(spacing_mm: tuple[float, float, float] = (1.0, 1.0, 1.0), seed: int = 0) -> Phantom:
+def draw_phantom(
+    spacing_mm: tuple[float, float, float] = (1.0, 1.0, 1.0), seed: int = 0
+) -> Phantom:
     """Draw a neck with a curved cord.
 
     Parameters
@@ -71,9 +73,11 @@ def draw_phantom(spacing_mm: tuple[float, float, float] = (1.0, 1.0, 1.0), seed:
     signal = _draw_tissue(x, y, z, rng)
     cord = _cord_distance(x, y, z) < 0
 
-    factor = [int(round(s / _FINE_MM)) for s in spacing_mm]
+    factor = [round(s / _FINE_MM) for s in spacing_mm]
     mean = _average(signal, factor)
-    bias = np.exp(0.25 * ndimage.zoom(rng.normal(size=(2, 3, 3)), np.array(mean.shape) / (2, 3, 3), order=1))
+    bias = np.exp(
+        0.25 * ndimage.zoom(rng.normal(size=(2, 3, 3)), np.array(mean.shape) / (2, 3, 3), order=1)
+    )
     noise = rng.normal(0, 0.02, (2, *mean.shape))
     observed = np.hypot(mean * bias + noise[0], noise[1])
     image = _store(np.rint(700 * observed).astype(np.int16), spacing_mm)
@@ -97,7 +101,7 @@ def _lordosis(z: np.ndarray) -> np.ndarray:
 
 
 def _cord_radii(z: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return half widths right-left and anterior-posterior: the cervical enlargement in the middle."""
+    """Return half widths right-left and anterior-posterior, widest in the middle of the neck."""
     enlargement = np.exp(-((z + 10) ** 2) / (2 * 28**2))
     return 5.3 + 1.5 * enlargement, 4.0 + 0.4 * enlargement
 

@@ -131,7 +131,9 @@ def _cluster_background(template: np.ndarray, sac: np.ndarray) -> np.ndarray:
     median = np.array(
         [
             np.median(values[mask]) if mask.sum() > 50 else np.nan
-            for values, mask in zip(template.transpose(2, 0, 1), outside.transpose(2, 0, 1), strict=True)
+            for values, mask in zip(
+                template.transpose(2, 0, 1), outside.transpose(2, 0, 1), strict=True
+            )
         ]
     )
     known = np.flatnonzero(np.isfinite(median))
@@ -149,10 +151,14 @@ def _cluster_background(template: np.ndarray, sac: np.ndarray) -> np.ndarray:
 def _sac_below(tissue: np.ndarray) -> np.ndarray:
     """Return slices to put below the conus: mirrored background around a sac without cord."""
     mirror = tissue[:, :, _LOWEST_SAC + _SLICES_BELOW : _LOWEST_SAC : -1].copy()
-    in_canal = (mirror == Tissue.CSF) | (mirror == Tissue.WHITE_MATTER) | (mirror == Tissue.GRAY_MATTER)
+    in_canal = (
+        (mirror == Tissue.CSF) | (mirror == Tissue.WHITE_MATTER) | (mirror == Tissue.GRAY_MATTER)
+    )
     mirror[in_canal] = Tissue.CSF
     lowest = tissue[:, :, _LOWEST_SAC]
-    canal = (lowest == Tissue.CSF) | (lowest == Tissue.WHITE_MATTER) | (lowest == Tissue.GRAY_MATTER)
+    canal = (
+        (lowest == Tissue.CSF) | (lowest == Tissue.WHITE_MATTER) | (lowest == Tissue.GRAY_MATTER)
+    )
     mirror[canal] = Tissue.CSF
     return mirror
 
@@ -170,9 +176,7 @@ def _brainstem_above(tissue: np.ndarray) -> np.ndarray:
         widening = 1 + 0.5 * min(height_mm / 20, 1) + 1.2 * np.clip((height_mm - 22) / 15, 0, 1)
         away = (grid - centre[:, None, None]) / widening + centre[:, None, None]
         scaled = ndimage.map_coordinates(distance, away, order=1, mode="nearest") * widening
-        in_canal = np.isin(
-            mirror[:, :, k], (Tissue.CSF, Tissue.WHITE_MATTER, Tissue.GRAY_MATTER)
-        )
+        in_canal = np.isin(mirror[:, :, k], (Tissue.CSF, Tissue.WHITE_MATTER, Tissue.GRAY_MATTER))
         mirror[:, :, k][in_canal | (scaled < 8 + 0.1 * k)] = Tissue.CSF
         mirror[:, :, k][scaled < 0] = Tissue.NEURAL
         if height_mm <= 5:

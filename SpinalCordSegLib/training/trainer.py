@@ -13,7 +13,7 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from ..networks import build_network
+from ..networks import build_network, place
 from .anatomy import AnatomyRange, AtlasTensors
 from .checkpoint import TrainingState, load_checkpoint, save_checkpoint
 from .configuration import TrainingConfiguration
@@ -72,9 +72,7 @@ def train(
 
 def _start(configuration: TrainingConfiguration, device: torch.device) -> TrainingState:
     torch.manual_seed(configuration.seed)
-    network = build_network(configuration.architecture, configuration.parameters).to(device)
-    layout = torch.channels_last if network.dimensions == 2 else torch.channels_last_3d
-    network = network.to(memory_format=layout)  # type: ignore[call-overload]
+    network = place(build_network(configuration.architecture, configuration.parameters), device)
     optimizer = torch.optim.AdamW(
         network.parameters(),
         lr=configuration.learning_rate,

@@ -78,6 +78,7 @@ def import_weights(path: str | os.PathLike[str], like: str | None = None) -> Loa
     like : str, optional
         Give the name of a published set to read a file that is *not* one of the published ones:
         its hash is then not asked for, and preprocessing and threshold are those of that set.
+        For files you trust: the HDF5 library itself can crash on one that is damaged.
 
     Raises
     ------
@@ -167,7 +168,7 @@ def read_keras(content: bytes) -> KerasNetwork:
     try:
         with h5py.File(io.BytesIO(content), "r") as file:
             return _read(file)
-    except (OSError, RuntimeError, KeyError, TypeError, IndexError) as error:
+    except (OSError, RuntimeError, LookupError, TypeError, OverflowError, MemoryError) as error:
         raise ValueError(f"it is not a readable Keras file ({error})") from error
 
 

@@ -294,13 +294,15 @@ def test_a_failure_while_moving_brings_the_old_results_back(
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no file size limit")
-@pytest.mark.parametrize("limit", [0, 1000, 4000, 8000, 30000])
+@pytest.mark.parametrize("limit", [0, 1000, 5000, 100_000])
 def test_a_disk_that_fills_up_leaves_nothing(tmp_path: Path, limit: int) -> None:
     # A file size limit makes every library below us fail as on a full disk, without a full disk.
+    # The largest file is the one of probabilities, which ITK truncates without a word.
     script = f"""
 import resource, sys
 sys.path.insert(0, {str(Path(__file__).parents[2])!r})
 import numpy as np, SimpleITK as sitk
+from SpinalCordSegLib import result_files
 from SpinalCordSegLib.centerline.curve import Centerline
 from SpinalCordSegLib.errors import OutOfResources
 from SpinalCordSegLib.result import Result
@@ -309,10 +311,12 @@ noise = np.random.default_rng(1).random((40, 40, 40))
 image = sitk.GetImageFromArray(noise.astype(np.float32))
 mask = sitk.GetImageFromArray((noise > 0.5).astype(np.uint8))
 curve = Centerline(np.array([[20.0, 20.0, k] for k in range(40)]))
+probability = sitk.GetImageFromArray(noise.astype(np.float32))
+result_files.overview_png = lambda *_: b"small"
 resource.setrlimit(resource.RLIMIT_FSIZE, ({limit}, {limit}))
 try:
-    write_result(Result(mask, {{"cord": mask}}, {{}}, curve), {str(tmp_path / "out")!r}, "scan",
-                 False, False, image)
+    write_result(Result(mask, {{"cord": mask}}, {{"cord": probability}}, curve),
+                 {str(tmp_path / "out")!r}, "scan", True, False, image)
 except OutOfResources:
     sys.exit(5)
 """

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """A leaning rod in a small volume, straightened and brought back.
 
-    z ^      /            |
-      |     /      ->     |        ->  the rod where it was
-      |    /              |
+z ^      /            |
+  |     /      ->     |        ->  the rod where it was
+  |    /              |
 """
 
 from __future__ import annotations
@@ -20,9 +20,7 @@ def leaning_rod(radius: float = 5.0) -> tuple[np.ndarray, np.ndarray]:
     z = np.arange(SHAPE[2])
     curve = np.column_stack([18 + 0.2 * z, 20 - 0.3 * z + 0.01 * z**2])
     x, y = np.meshgrid(*(np.arange(n) for n in SHAPE[:2]), indexing="ij")
-    distance = np.hypot(
-        x[..., None] - curve[:, 0], y[..., None] - curve[:, 1]
-    )
+    distance = np.hypot(x[..., None] - curve[:, 0], y[..., None] - curve[:, 1])
     return np.clip(radius + 0.5 - distance, 0, 1).astype(np.float32), curve
 
 
@@ -71,4 +69,6 @@ def test_a_single_slice_is_a_block_too() -> None:
     block = straighten(plane, (1, 1, 6), np.array([[14.5, 14.5]]), (1, 1, 1), (16, 16))
     assert block.values.shape == (16, 16, 6)
     assert np.ptp(block.values, axis=2).max() == 0
-    assert np.allclose(unstraighten(block, block.values, plane.shape)[8:22, 8:22], plane[8:22, 8:22])
+    assert np.allclose(
+        unstraighten(block, block.values, plane.shape)[8:22, 8:22], plane[8:22, 8:22]
+    )

@@ -30,15 +30,13 @@ def test_an_image_is_normalised_and_its_target_is_a_soft_mask(atlas: AtlasTensor
         assert torch.isfinite(image).all()
         inside = image[image != 0]
         assert abs(float(inside.mean())) < 0.02 and abs(float(inside.std()) - 1) < 0.02
-        assert 0 <= float(cord.min()) and float(cord.max()) <= 1
+        assert float(cord.min()) >= 0 and float(cord.max()) <= 1
 
 
 def test_the_target_lies_on_the_tissue_it_names(atlas: AtlasTensors) -> None:
     for index in range(10):
         anatomy = sample_anatomy(atlas, seeded((2, index)), SHAPE, SPACING, RANGES)
-        neural = torch.isin(
-            anatomy.tissue, torch.tensor([Tissue.WHITE_MATTER, Tissue.GRAY_MATTER])
-        )
+        neural = torch.isin(anatomy.tissue, torch.tensor([Tissue.WHITE_MATTER, Tissue.GRAY_MATTER]))
         mask = anatomy.cord > 0.5
         overlap = 2 * (neural & mask).sum() / (neural.sum() + mask.sum())
         assert neural.any() and float(overlap) > 0.9
