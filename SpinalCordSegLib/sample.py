@@ -17,7 +17,8 @@ PHANTOM_NAME = "phantom_t2w.nii.gz"
 # A T2w scan of the cervical spine, 1 mm isotropic, MIT licence, (c) 2014 NeuroPoly.
 REAL_NAME = "sct_testing_data_t2w.nii.gz"
 REAL_URL = (
-    "https://raw.githubusercontent.com/spinalcordtoolbox/sct_testing_data/af4c7e8783c9/t2/t2.nii.gz"
+    "https://raw.githubusercontent.com/spinalcordtoolbox/sct_testing_data/"
+    "af4c7e8783c9dcf8bcfc6c53b190af46260bb875/t2/t2.nii.gz"
 )
 REAL_SHA256 = "15cde5cdc5e56ad4f7d5fef698b317864c9bd68c0f72d2b3022c9fae6d11d977"
 

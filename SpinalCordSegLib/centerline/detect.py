@@ -29,7 +29,7 @@ _EVIDENCE_UNIT_MM = 0.5
 
 _COARSE_STEP_MM = 6.0
 _FINE_STEP_MM = 2.0
-_BATCH_PIXELS = 400_000
+_BATCH_PIXELS = 60_000
 
 # Evidence further than this from the main run, along the cord, is another organ's.
 _LONGEST_GAP_MM = 40.0
@@ -299,9 +299,15 @@ def _optimise(
     heat: np.ndarray, spacing_mm: Sequence[float], height_mm: np.ndarray, threshold: float
 ) -> np.ndarray:
     """Return OptiC's path (Z, 2) through a heat map, pixels."""
-    evidence = distance_map(heat, threshold, spacing_mm)
+    # No best path leaves the box around the evidence: it would only grow steeper.
+    x, y = (np.flatnonzero((heat >= threshold).any(axis=axes)) for axes in ((1, 2), (0, 2)))
+    if x.size == 0:
+        return np.repeat([np.array(heat.shape[:2]) // 2], heat.shape[2], axis=0)
+    low = np.maximum((x[0] - 1, y[0] - 1), 0)
+    boxed = heat[low[0] : x[-1] + 2, low[1] : y[-1] + 2]
+    evidence = distance_map(boxed, threshold, spacing_mm)
     gaps = np.diff(height_mm)
-    return optimal_path(evidence, (spacing_mm[0], spacing_mm[1], gaps))
+    return optimal_path(evidence, (spacing_mm[0], spacing_mm[1], gaps)) + low
 
 
 def _interpolate(path: np.ndarray, at: np.ndarray, slices: np.ndarray) -> np.ndarray:

@@ -17,7 +17,6 @@ from .checks import check_geometry
 from .metaimage import check_metaimage
 from .nifti import check_nifti
 from .nrrd import check_nrrd
-from .picture import check_picture
 
 __all__ = ["READERS", "check_file", "check_geometry"]
 
@@ -33,21 +32,12 @@ READERS: Mapping[str, str] = {
     ".mhd": "MetaImageIO",
     ".dcm": "GDCMImageIO",
     ".ima": "GDCMImageIO",
-    ".png": "PNGImageIO",
-    ".tif": "TIFFImageIO",
-    ".tiff": "TIFFImageIO",
-    ".jpg": "JPEGImageIO",
-    ".jpeg": "JPEGImageIO",
-    ".bmp": "BMPImageIO",
 }
+_PICTURES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".gif")
 _CHECKS = {
     "NiftiImageIO": check_nifti,
     "NrrdImageIO": check_nrrd,
     "MetaImageIO": check_metaimage,
-    "PNGImageIO": check_picture,
-    "TIFFImageIO": check_picture,
-    "JPEGImageIO": check_picture,
-    "BMPImageIO": check_picture,
 }
 
 
@@ -92,6 +82,11 @@ def _reader_for(path: Path) -> str:
     for suffix in sorted(READERS, key=len, reverse=True):
         if name.endswith(suffix):
             return READERS[suffix]
+    if name.endswith(_PICTURES):
+        raise InvalidImage(
+            f"{path.name} is a picture, which has no voxel size or orientation",
+            "give the scan it was made from, as NIfTI or DICOM",
+        )
     # DICOM files often have a number for a suffix, or none; their content tells.
     with path.open("rb") as file:
         if file.read(132)[128:] == b"DICM":

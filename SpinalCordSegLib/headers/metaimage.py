@@ -108,7 +108,7 @@ def _check_voxels(
     compressed = _is_true(fields, "CompressedData")
     if compressed:
         rest = max(0, voxels.stat().st_size - start)
-        (stored,) = integers(fields.get("CompressedDataSize", str(rest)), damaged, 1)
+        (stored,) = integers(fields.get("CompressedDataSize", ""), damaged, 1)
         if not 0 < stored <= rest:
             raise truncated(path)
         check_length(voxels, start, wanted, compressed=True, stored=stored)

@@ -115,10 +115,10 @@ def table(scores: list[Score]) -> str:
         "Made by `python Testing/evaluation/cord.py`. The contrast was not told, the centerline is",
         "our own, and no mask of these scans was used in training. Dice, HD95 and volume",
         "difference count slices that have a reference; *Dice, all* counts every slice. The",
-        "references are of different grades: a difference under about 0.02 Dice is noise. *Inside*:",
-        "slices of the reference on which the curve lies inside it.",
+        "references are of different grades: a difference under about 0.02 Dice is noise. *In*:",
+        "share of the reference's slices on which the curve lies inside it.",
         "",
-        "| scan | contrast | reference | Dice | Dice, all | HD95 mm | volume % | inside % | s |",
+        "| scan | contrast | reference | Dice | Dice, all | HD95 mm | volume % | in % | s |",
         "|---|---|---|---|---|---|---|---|---|",
     ]
     for s in scores:
