@@ -374,7 +374,7 @@ def _crossings(height: Floats, values: Floats, at: Floats) -> Floats:
 
 def _index_to_physical(image: sitk.Image) -> tuple[Floats, Floats]:
     """Return the matrix (3, 3) and the origin (3,) of: physical = matrix @ index + origin."""
-    direction = np.reshape(image.GetDirection(), (3, 3))
+    direction = np.array(image.GetDirection(), dtype=np.float64).reshape(3, 3)
     return direction * np.asarray(image.GetSpacing()), np.asarray(image.GetOrigin())
 
 
@@ -385,8 +385,7 @@ def _to_physical(index: Floats, image: sitk.Image) -> Floats:
 
 def _to_continuous_index(points: Floats, image: sitk.Image) -> Floats:
     matrix, origin = _index_to_physical(image)
-    index: Floats = np.linalg.solve(matrix, (points - origin).T).T
-    return index
+    return np.asarray(np.linalg.solve(matrix, (points - origin).T).T, dtype=np.float64)
 
 
 def _without_repeats(points: Floats) -> Floats:

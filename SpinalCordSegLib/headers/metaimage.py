@@ -96,6 +96,8 @@ def _vector(
 def _check_voxels(
     path: Path, fields: dict[str, str], header_end: int, wanted: int, damaged: InvalidImage
 ) -> None:
+    if not _is_true(fields, "BinaryData"):
+        raise InvalidImage(f"{path.name} stores its voxels as text", "save it in binary form")
     voxels, start = path, header_end
     if fields[_LAST_KEY].upper() != "LOCAL":
         voxels, start = path.parent / fields[_LAST_KEY], 0
@@ -112,10 +114,8 @@ def _check_voxels(
         if not 0 < stored <= rest:
             raise truncated(path)
         check_length(voxels, start, wanted, compressed=True, stored=stored)
-    elif _is_true(fields, "BinaryData"):
-        check_length(voxels, start, wanted, compressed=False)
     else:
-        raise InvalidImage(f"{path.name} stores its voxels as text", "save it in binary form")
+        check_length(voxels, start, wanted, compressed=False)
 
 
 def _is_true(fields: dict[str, str], key: str) -> bool:
