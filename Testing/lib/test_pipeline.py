@@ -164,6 +164,15 @@ def test_a_single_slice_is_an_image_too(phantom: tuple[sitk.Image, sitk.Image]) 
     assert len(result.centerline.points_mm) == 1
 
 
+def test_a_field_of_view_little_wider_than_the_cord(
+    result: scs.Result, phantom: tuple[sitk.Image, sitk.Image]
+) -> None:
+    # 24 mm right to left and 30 mm anterior to posterior, the cord at its edge.
+    narrow = phantom[0][46:76, :, 20:44]
+    mask = scs.segment(narrow, device="cpu").masks["cord"]
+    assert dice(mask, _on_grid(result.masks["cord"], mask)) > 0.9
+
+
 def test_progress_rises_to_one_and_can_cancel(phantom: tuple[sitk.Image, sitk.Image]) -> None:
     fractions: list[float] = []
     before = sitk.GetArrayFromImage(phantom[0])
