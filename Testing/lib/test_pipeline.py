@@ -132,7 +132,12 @@ def test_an_oblique_acquisition_gives_nearly_the_same_cord(
     angles = [0.0, 0.0, 0.0]
     angles[axis] = 15
     oblique = scs.segment(_resampled(image, _rotation(*angles)), device="cpu").masks["cord"]
-    assert dice(_on_grid(oblique, straight), straight) >= 0.93
+    # Nearest neighbours would judge themselves: carried there and back, one and the same mask
+    # agrees with itself only to 0.89.
+    carried = sitk.Resample(
+        sitk.Cast(oblique, sitk.sitkFloat32), straight, sitk.Transform(), sitk.sitkLinear
+    )
+    assert dice(carried >= 0.5, straight) >= 0.93
 
 
 def test_one_thread_and_two_give_the_same_mask(
@@ -254,7 +259,7 @@ def test_the_default_weights_segment_real_scans(scan: str, shared: Path) -> None
     image = scs.read_image(shared / "data" / f"{scan}.nii.gz")
     reference = sitk.ReadImage(str(shared / "data" / f"{scan}_cord.nii.gz"))
     result = scs.segment(image, device="cpu")
-    assert dice(result.masks["cord"], reference) >= 0.88
+    assert dice(result.masks["cord"], reference) >= 0.90
     assert abs(relative_volume_difference(result.masks["cord"], reference)) < 20
     assert localisation_rate(result.centerline, reference) >= 0.97
 
