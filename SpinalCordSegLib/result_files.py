@@ -301,5 +301,6 @@ def _subtitle(report: Mapping[str, Any]) -> str:
     if cord:
         parts.append(f"cord {cord['volume_mm3'] / 1000:.2f} ml over {cord['length_mm']:.0f} mm")
     if report["review"]:
-        parts.append(f"{len(report['review'])} slices worth a look")
+        count = len(report["review"])
+        parts.append(f"{count} slice{'s' if count > 1 else ''} worth a look")
     return "   |   ".join(parts)
