@@ -17,7 +17,7 @@ import signal
 import sys
 import traceback
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NoReturn, TextIO
 
@@ -148,6 +148,37 @@ def train_command(arguments: argparse.Namespace, report: Reporter) -> list[Path]
     ]
 
 
+def weights_list_command(arguments: argparse.Namespace, report: Reporter) -> list[Path]:
+    """Print which weights there are."""
+    from .weights.listing import list_weights, table
+
+    report.answer(table(list_weights()))
+    return []
+
+
+def weights_fetch_command(arguments: argparse.Namespace, report: Reporter) -> list[Path]:
+    """Download published weights."""
+    from .weights.fetch import fetch_weights
+
+    return fetch_weights(arguments.name, _consent(arguments, report), report)
+
+
+def weights_import_command(arguments: argparse.Namespace, report: Reporter) -> list[Path]:
+    """Install weights from files that are on this computer."""
+    from .weights.import_files import import_published, import_trusted
+
+    if arguments.like is not None:
+        return import_trusted(arguments.path, arguments.like, report)
+    return import_published(arguments.path, _consent(arguments, report), report)
+
+
+def weights_verify_command(arguments: argparse.Namespace, report: Reporter) -> list[Path]:
+    """Check the hash of all weights on this computer."""
+    from .weights.listing import verify_weights
+
+    return verify_weights()
+
+
 class _Parser(argparse.ArgumentParser):
     """Reports a wrong argument as the library reports any other mistake."""
 
@@ -169,6 +200,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_centerline(commands)
     _add_sample(commands)
     _add_train(commands)
+    _add_weights(commands)
     return parser
 
 
@@ -244,6 +276,49 @@ def _add_train(commands: Any) -> None:
     _add_folder_option(parser)
     _add_progress_option(parser)
     parser.set_defaults(run=train_command)
+
+
+def _add_weights(commands: Any) -> None:
+    parser = commands.add_parser(
+        "weights", allow_abbrev=False, help="the weights that exist, and getting them"
+    )
+    actions = parser.add_subparsers(metavar="ACTION", required=True)
+    action = actions.add_parser("list", allow_abbrev=False, help="all weights, with their licence")
+    action.set_defaults(run=weights_list_command, progress="none")
+    action = actions.add_parser(
+        "fetch", allow_abbrev=False, help="download published weights, by pinned hash"
+    )
+    action.add_argument(
+        "name", metavar="NAME", help="from `weights list`, or sct for all published ones"
+    )
+    _add_consent_option(action)
+    _add_progress_option(action)
+    action.set_defaults(run=weights_fetch_command)
+    action = actions.add_parser(
+        "import", allow_abbrev=False, help="install published weights that you have"
+    )
+    action.add_argument(
+        "path", type=Path, metavar="PATH", help="Keras file, folder of them, or zip archive"
+    )
+    action.add_argument(
+        "--like",
+        metavar="NAME",
+        help="trust a Keras file that was not published, and use it as this set is used",
+    )
+    _add_consent_option(action)
+    _add_progress_option(action)
+    action.set_defaults(run=weights_import_command)
+    action = actions.add_parser(
+        "verify", allow_abbrev=False, help="check all weights on this computer by their hash"
+    )
+    _add_progress_option(action)
+    action.set_defaults(run=weights_verify_command)
+
+
+def _add_consent_option(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--yes", action="store_true", help="agree to their licence instead of being asked"
+    )
 
 
 def _add_image_options(parser: argparse.ArgumentParser) -> None:
@@ -333,6 +408,23 @@ def _read_centerline(path: Path | None) -> Any:
     from .centerline.curve import read_centerline
 
     return read_centerline(path)
+
+
+def _consent(arguments: argparse.Namespace, report: Reporter) -> Callable[[str], bool]:
+    def consent(text: str) -> bool:
+        if arguments.yes:
+            report.notice(text)
+            return True
+        answer = report.ask(text, "Do you want them?")
+        if answer is None:
+            raise InvalidArgument(
+                "weights of others are installed only with your consent, and there is no "
+                "terminal to ask on",
+                "see `spinalcordseg weights list` for their licence, then run again with --yes",
+            )
+        return answer
+
+    return consent
 
 
 def _part(report: Reporter, start: float, end: float) -> Any:

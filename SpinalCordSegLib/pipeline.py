@@ -16,9 +16,10 @@ import SimpleITK as sitk
 
 from .centerline.curve import Centerline
 from .contrasts import CONTRASTS
-from .errors import InvalidArgument
+from .errors import InvalidArgument, WeightsMissing
 from .images import array_from, check_image, to_network_order
 from .labels import STRUCTURES, label_named
+from .measurement.contrast import ContrastGuess, detect_contrast
 from .measurement.review import ReviewItem, doubtful_slices
 from .result import Result
 from .segmentation.cord import CordSegmentation, segment_cord
@@ -26,8 +27,6 @@ from .version import __version__
 from .weights import LoadedWeights, load_weights
 
 Progress = Callable[[float, str], None]
-
-AVAILABLE_STRUCTURES = ("cord",)
 
 
 def segment(
@@ -87,7 +86,7 @@ def segment(
 
     report(0.0, "loading the weights")
     with watch.stage("weights"):
-        tasks = ("cord",) if centerline else ("centerline", "cord")
+        tasks = _tasks(structures, centerline)
         chosen = choose_weights(weights, tasks)
         device = _choose_device(device)
     with watch.stage("centerline"):
@@ -100,11 +99,41 @@ def segment(
             found = centerline
     with watch.stage("cord"):
         cord = segment_cord(
-            image, found, chosen["cord"], threshold, device, _within(report, 0.45, 0.9)
+            image, found, chosen["cord"], threshold, device, _within(report, 0.45, 0.75)
         )
+    masks, probabilities = {"cord": cord.mask}, {"cord": cord.probability}
+    if "gray_matter" in tasks:
+        with watch.stage("gray_matter"):
+            from .segmentation.gray_matter import segment_gray_matter, white_matter
+
+            gray = segment_gray_matter(
+                image,
+                found,
+                chosen["gray_matter"],
+                cord.mask,
+                device=device,
+                progress=_within(report, 0.75, 0.85),
+            )
+            masks |= {"gray_matter": gray.mask, "white_matter": white_matter(cord.mask, gray.mask)}
+            if gray.probability is not None:
+                probabilities["gray_matter"] = gray.probability
+    if "lesion" in tasks:
+        with watch.stage("lesion"):
+            from .segmentation.lesion import segment_lesions
+
+            lesion = segment_lesions(
+                image,
+                found,
+                chosen["lesion"],
+                cord.mask,
+                device=device,
+                progress=_within(report, 0.85, 0.92),
+            )
+            masks["lesion"], probabilities["lesion"] = lesion.mask, lesion.probability
     report(0.92, "measuring the outline")
     with watch.stage("review"):
         review = _review(image, cord, found)
+        guess = detect_contrast(image, found, cord.mask)
     parameters = {
         "structures": list(structures),
         "contrast": contrast,
@@ -114,12 +143,12 @@ def segment(
     }
     report(1.0, "done")
     return Result(
-        labels=_labels(cord.mask),
-        masks={"cord": cord.mask},
-        probabilities={"cord": cord.probability},
+        labels=_labels({name: masks[name] for name in structures}),
+        masks={name: masks[name] for name in structures},
+        probabilities={name: probabilities[name] for name in structures if name in probabilities},
         centerline=_covering(found, cord.mask),
         review=review,
-        provenance=_provenance(parameters, [chosen[task] for task in tasks], watch.seconds),
+        provenance=_provenance(parameters, guess, [chosen[task] for task in tasks], watch.seconds),
     )
 
 
@@ -166,7 +195,23 @@ def choose_weights(
                 f"two sets of weights were given for the {task}", "give one a task"
             )
         chosen[task] = loaded
+    if "lesion" in tasks and "lesion" not in chosen:
+        raise WeightsMissing(
+            "no lesion weights ship with this version",
+            "fetch published ones with `spinalcordseg weights fetch t2s_lesion` (T2*w) or"
+            " t2_ax_lesion (axial T2w), and give their name with --weights",
+        )
     return {task: chosen.get(task) or load_weights(task) for task in tasks}
+
+
+def _tasks(structures: Sequence[str], centerline: Centerline | None) -> tuple[str, ...]:
+    """Return the networks that the structures take, in the order they run."""
+    tasks = ["cord"] if centerline else ["centerline", "cord"]
+    if {"gray_matter", "white_matter"} & set(structures):
+        tasks.append("gray_matter")
+    if "lesion" in structures:
+        tasks.append("lesion")
+    return tuple(tasks)
 
 
 @dataclass
@@ -193,11 +238,6 @@ def _check_arguments(
         if name not in STRUCTURES:
             raise InvalidArgument(
                 f"there is no structure {name!r}", f"choose from {', '.join(STRUCTURES)}"
-            )
-        if name not in AVAILABLE_STRUCTURES:
-            raise InvalidArgument(
-                f"this version cannot segment the {label_named(name).title.lower()} yet",
-                f"choose from {', '.join(AVAILABLE_STRUCTURES)}",
             )
     if contrast != "auto" and contrast not in CONTRASTS:
         raise InvalidArgument(
@@ -231,8 +271,13 @@ def _within(report: Progress, low: float, high: float) -> Progress:
     return lambda fraction, message: report(low + fraction * (high - low), message)
 
 
-def _labels(cord: sitk.Image) -> sitk.Image:
-    return sitk.Cast(cord * label_named("cord").value, sitk.sitkUInt8)
+def _labels(masks: dict[str, sitk.Image]) -> sitk.Image:
+    """Return one label map: lesion over gray matter over cord, which is their order of values."""
+    values = [mask * label_named(name).value for name, mask in masks.items()]
+    labels = values[0]
+    for other in values[1:]:
+        labels = sitk.Maximum(labels, other)
+    return sitk.Cast(labels, sitk.sitkUInt8)
 
 
 def _covering(centerline: Centerline, mask: sitk.Image) -> Centerline:
@@ -280,7 +325,10 @@ def _own_slice_index(image: sitk.Image) -> np.ndarray:
 
 
 def _provenance(
-    parameters: dict[str, Any], used: Sequence[LoadedWeights], seconds: dict[str, float]
+    parameters: dict[str, Any],
+    guess: ContrastGuess,
+    used: Sequence[LoadedWeights],
+    seconds: dict[str, float],
 ) -> dict[str, Any]:
     import torch
 
@@ -302,6 +350,10 @@ def _provenance(
             for w in used
         ],
         "parameters": parameters,
-        "contrast": {"found": None, "asked": parameters["contrast"]},
+        "contrast": {
+            "found": guess.contrast,
+            "confidence": round(guess.confidence, 3),
+            "asked": parameters["contrast"],
+        },
         "seconds": seconds,
     }

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Protocol, TextIO
@@ -22,6 +23,15 @@ class Reporter(Protocol):
 
     def warning(self, text: str) -> None:
         """Say on standard error what a person should know."""
+
+    def notice(self, text: str) -> None:
+        """Show a person at a terminal some lines they should have seen."""
+
+    def answer(self, text: str) -> None:
+        """Write on standard output the lines that were asked for."""
+
+    def ask(self, text: str, question: str) -> bool | None:
+        """Show a person some lines and ask for a yes; None if nobody is there to ask."""
 
     def result(self, paths: Iterable[Path]) -> None:
         """Say which files were written."""
@@ -59,6 +69,21 @@ class QuietReporter:
         """Write one line on standard error."""
         print(f"warning: {text}", file=self._stderr)
 
+    def notice(self, text: str) -> None:
+        """Say nothing."""
+
+    def answer(self, text: str) -> None:
+        """Write the lines."""
+        _write_line(self._stdout, text)
+
+    def ask(self, text: str, question: str) -> bool | None:
+        """Ask on the terminal, if that is where input comes from and messages go."""
+        terminal = sys.stdin is not None and sys.stdin.isatty() and self._stderr.isatty()
+        if not terminal:
+            return None
+        print(f"{text}\n{question} [y/N] ", end="", file=self._stderr, flush=True)
+        return sys.stdin.readline().strip().lower() in ("y", "yes")
+
     def result(self, paths: Iterable[Path]) -> None:
         """Say nothing."""
 
@@ -80,6 +105,10 @@ class JsonReporter(QuietReporter):
         fraction = round(min(max(float(fraction), 0.0), 1.0), 4)
         if not _write_line(self._stdout, json.dumps({"fraction": fraction, "message": message})):
             raise Cancelled("the program that followed this run has gone")
+
+    def ask(self, text: str, question: str) -> bool | None:
+        """Ask nobody: a program follows the run."""
+        return None
 
     def result(self, paths: Iterable[Path]) -> None:
         """Write ``{"result": [paths]}``."""
@@ -117,6 +146,17 @@ class BarReporter(QuietReporter):
         """Write one line above the bar."""
         self._bar.clear()
         super().warning(text)
+
+    def notice(self, text: str) -> None:
+        """Write the lines above the bar; a file or a pipe gets nothing but what goes wrong."""
+        if self._stderr.isatty():
+            self._bar.clear()
+            print(text, file=self._stderr)
+
+    def ask(self, text: str, question: str) -> bool | None:
+        """Ask with the bar out of the way."""
+        self._bar.clear()
+        return super().ask(text, question)
 
     def result(self, paths: Iterable[Path]) -> None:
         """Clear the bar and print the paths, one a line."""

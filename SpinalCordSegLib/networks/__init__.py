@@ -9,13 +9,15 @@ from typing import Any, cast
 import torch
 from torch import nn
 
+from .aspp import ASPP
 from .dilated_unet2d import DilatedUNet2d
 from .unet2d import UNet2d
 from .unet3d import UNet3d
 
-Network = DilatedUNet2d | UNet2d | UNet3d
+Network = ASPP | DilatedUNet2d | UNet2d | UNet3d
 
 ARCHITECTURES: dict[str, type[Network]] = {
+    "aspp": ASPP,
     "dilated_unet2d": DilatedUNet2d,
     "unet2d": UNet2d,
     "unet3d": UNet3d,
@@ -23,6 +25,7 @@ ARCHITECTURES: dict[str, type[Network]] = {
 
 __all__ = [
     "ARCHITECTURES",
+    "ASPP",
     "DilatedUNet2d",
     "Network",
     "UNet2d",

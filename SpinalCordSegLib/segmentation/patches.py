@@ -14,12 +14,30 @@ _BATCH = 2
 _FEWEST_ROWS = 16
 
 
+def zero_mean_unit_variance(window: np.ndarray) -> np.ndarray:
+    """Normalise a window over the part of it that lies in the image; elsewhere it becomes 0.
+
+    Parameters
+    ----------
+    window : ndarray, (X, Y, Z)
+        NaN outside the image.
+    """
+    seen = np.isfinite(window)
+    if not seen.any():
+        return np.zeros(window.shape, np.float32)
+    inside = window[seen]
+    normalised = (window - inside.mean()) / (inside.std() + 1e-5)
+    return np.where(seen, normalised, 0).astype(np.float32)
+
+
 def predict_along(
     values: np.ndarray,
     network: Network,
     length: int,
     device: str = "cpu",
     progress: Callable[[float, str], None] | None = None,
+    normalise: Callable[[np.ndarray], np.ndarray] = zero_mean_unit_variance,
+    message: str = "outlining the cord",
 ) -> np.ndarray:
     """Return the network's probabilities on a block.
 
@@ -32,16 +50,15 @@ def predict_along(
         blended with weights that fall to the windows' ends, where the network sees least.
     progress : callable, optional
         ``progress(fraction, message)``; what it raises stops the prediction.
+    normalise : callable
+        From a window with NaN outside the image to the network's input, as in training.
+    message : str
+        What progress is told.
 
     Returns
     -------
     ndarray of float32, (X, Y, Z)
         Probabilities, 0 outside the image.
-
-    Notes
-    -----
-    Each window is normalised to zero mean and unit variance over the part that lies in the image,
-    as in training.
     """
     rows = values.shape[2]
     # A lone thick slice would leave the window empty: let its ends repeat a little.
@@ -56,9 +73,9 @@ def predict_along(
     fade = _fade(length)
     for first in range(0, len(starts), _BATCH):
         if progress:
-            progress(first / len(starts), "outlining the cord")
+            progress(first / len(starts), message)
         chosen = starts[first : first + _BATCH]
-        batch = np.stack([_normalise(padded[:, :, s : s + length]) for s in chosen])
+        batch = np.stack([normalise(padded[:, :, s : s + length]) for s in chosen])
         probabilities = _run(network, batch, device)
         for start, probability in zip(chosen, probabilities, strict=True):
             total[:, :, start : start + length] += probability * fade
@@ -78,15 +95,6 @@ def _window_starts(rows: int, length: int) -> list[int]:
 def _fade(length: int) -> np.ndarray:
     distance = np.minimum(np.arange(length) + 1, length - np.arange(length))
     return np.minimum(1, distance / (length / 4)).astype(np.float32)
-
-
-def _normalise(window: np.ndarray) -> np.ndarray:
-    seen = np.isfinite(window)
-    if not seen.any():
-        return np.zeros(window.shape, np.float32)
-    inside = window[seen]
-    normalised = (window - inside.mean()) / (inside.std() + 1e-5)
-    return np.where(seen, normalised, 0).astype(np.float32)
 
 
 def _run(network: Network, batch: np.ndarray, device: str) -> np.ndarray:

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -25,8 +26,36 @@ _CONTRASTS: tuple[tuple[tuple[float, float], ...], ...] = (
 )
 
 
+@dataclass(frozen=True)
+class AcquisitionRange:
+    """What scanners and sequences an image may come from.
+
+    Attributes
+    ----------
+    in_plane_mm : (float, float)
+        Voxel size in plane, least and most.
+    noise : (float, float)
+        Standard deviation, relative to the brightest tissue.
+    gray_minus_white : (float, float), optional
+        Least and most difference between gray and white matter, relative to the brightest tissue;
+        by default whatever the contrast gives, also none.
+    """
+
+    in_plane_mm: tuple[float, float] = (0.35, 1.1)
+    noise: tuple[float, float] = (0.005, 0.07)
+    gray_minus_white: tuple[float, float] | None = None
+
+
+ANY_SEQUENCE = AcquisitionRange()
+GRAY_MATTER_SEQUENCES = AcquisitionRange((0.28, 0.8), (0.003, 0.04), (0.06, 0.28))
+"""Sequences made to show the gray matter."""
+
+
 def acquire(
-    tissue: torch.Tensor, random: Randomness, spacing_mm: Sequence[float]
+    tissue: torch.Tensor,
+    random: Randomness,
+    spacing_mm: Sequence[float],
+    ranges: AcquisitionRange = ANY_SEQUENCE,
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Paint a tissue map as a scanner might see it.
 
@@ -35,6 +64,7 @@ def acquire(
     tissue : Tensor of int64, (X, Y, Z)
     spacing_mm : (x, y, z)
         Of the tissue map; the image comes back on the same grid.
+    ranges : AcquisitionRange
 
     Returns
     -------
@@ -43,8 +73,8 @@ def acquire(
     seen : Tensor of bool, (X, Y, Z)
         The field of view.
     """
-    image = _paint(tissue, random)
-    image = _scan(image, random, spacing_mm)
+    image = _paint(tissue, random, ranges)
+    image = _scan(image, random, spacing_mm, ranges)
     image = image.clamp(min=0)
     image = (image / (image.max() + 1e-6)) ** random.uniform(0.7, 1.4)
     seen = _field_of_view(tissue.shape, random)
@@ -53,8 +83,14 @@ def acquire(
     return torch.where(seen, image, 0.0), seen
 
 
-def _paint(tissue: torch.Tensor, random: Randomness) -> torch.Tensor:
-    means = torch.from_numpy(_tissue_means(random)).to(random.device)
+def _paint(tissue: torch.Tensor, random: Randomness, ranges: AcquisitionRange) -> torch.Tensor:
+    values = _tissue_means(random)
+    if ranges.gray_minus_white:
+        # Brighter in T2*w and most others, darker in some.
+        sign = 1 if random.chance(0.85) else -1
+        difference = sign * random.uniform(*ranges.gray_minus_white)
+        values[Tissue.GRAY_MATTER] = values[Tissue.WHITE_MATTER] + difference
+    means = torch.from_numpy(values).to(random.device)
     spreads = torch.from_numpy(random.scalars.uniform(0, 0.07, TISSUE_COUNT).astype(np.float32)).to(
         random.device
     )
@@ -87,10 +123,12 @@ def _tissue_means(random: Randomness) -> np.ndarray:
     return means.astype(np.float32)
 
 
-def _scan(image: torch.Tensor, random: Randomness, spacing_mm: Sequence[float]) -> torch.Tensor:
+def _scan(
+    image: torch.Tensor, random: Randomness, spacing_mm: Sequence[float], ranges: AcquisitionRange
+) -> torch.Tensor:
     """Lose resolution, and gain a bias field and Rician noise at that resolution."""
     size = image.shape
-    voxel_mm = _voxel_size(random, size, spacing_mm)
+    voxel_mm = _voxel_size(random, size, spacing_mm, ranges)
     x = image[None, None]
     for axis in range(3):
         excess = max(0.0, voxel_mm[axis] / spacing_mm[axis] - 0.9)
@@ -102,21 +140,21 @@ def _scan(image: torch.Tensor, random: Randomness, spacing_mm: Sequence[float]) 
     x = F.interpolate(x, size=coarse, mode="trilinear", align_corners=False)
     lattice = [2 if n < 40 or s > 0.8 else 3 for n, s in zip(size, spacing_mm, strict=True)]
     x = x * torch.exp(random.uniform(0, 0.35) * random.smooth_field(coarse, lattice))
-    sigma = random.uniform(0.005, 0.07)
+    sigma = random.uniform(*ranges.noise)
     real, imaginary = sigma * random.noise(x.shape), sigma * random.noise(x.shape)
     x = torch.sqrt((x + real) ** 2 + imaginary**2)
     return F.interpolate(x, size=tuple(size), mode="trilinear", align_corners=False)[0, 0]
 
 
 def _voxel_size(
-    random: Randomness, size: Sequence[int], spacing_mm: Sequence[float]
+    random: Randomness, size: Sequence[int], spacing_mm: Sequence[float], ranges: AcquisitionRange
 ) -> tuple[float, float, float]:
     """Return a scanner's voxel: axial slices mostly, sagittal slabs sometimes."""
-    in_plane = random.uniform(0.35, 1.1)
+    in_plane = random.uniform(*ranges.in_plane_mm)
     thick = random.uniform(0.5, 1.2) if random.chance(0.5) else random.uniform(1.2, 5.5)
     if size[2] * spacing_mm[2] < 8:
         thick = spacing_mm[2]
-    if random.chance(0.2):
+    if random.chance(0.2) and not ranges.gray_minus_white:
         return random.uniform(0.8, 3.0), in_plane, in_plane
     return in_plane, in_plane * random.uniform(0.9, 1.1), thick
 

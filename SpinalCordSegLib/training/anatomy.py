@@ -10,6 +10,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
+from .gray_matter_sections import SECTION_SPACING_MM
 from .randomness import Randomness
 from .surroundings import SURROUNDINGS_SPACING_MM
 from .tissue_atlas import ATLAS_SPACING_MM, TissueAtlas
@@ -30,6 +31,8 @@ class AtlasTensors:
         0 to 1.
     surroundings : Tensor of uint8, (N, X, Y), optional
         Clustered slices of real images, as ``surroundings.cluster_surroundings`` gives them.
+    sections : Tensor of uint8, (N, 2, X, Y), optional
+        Cord and gray matter, as ``gray_matter_sections.build_sections`` gives them.
     """
 
     tissue: torch.Tensor
@@ -37,6 +40,7 @@ class AtlasTensors:
     centre: tuple[float, float]
     cord_slices: tuple[int, int]
     surroundings: torch.Tensor | None = None
+    sections: torch.Tensor | None = None
 
 
 @dataclass(frozen=True)
@@ -49,10 +53,13 @@ class Anatomy:
         :class:`Tissue` values and background classes.
     cord : Tensor of float32, (X, Y, Z)
         Fraction of each voxel inside the cord, 0 to 1.
+    gray_matter : Tensor of float32, (X, Y, Z), optional
+        The same for the gray matter; only where sections were given.
     """
 
     tissue: torch.Tensor
     cord: torch.Tensor
+    gray_matter: torch.Tensor | None = None
 
 
 @dataclass(frozen=True)
@@ -72,9 +79,12 @@ class AnatomyRange:
 
 
 def upload(
-    atlas: TissueAtlas, device: torch.device | str, surroundings: np.ndarray | None = None
+    atlas: TissueAtlas,
+    device: torch.device | str,
+    surroundings: np.ndarray | None = None,
+    sections: np.ndarray | None = None,
 ) -> AtlasTensors:
-    """Return the atlas, and real surroundings if there are any, as tensors."""
+    """Return the atlas, and real surroundings and sections if there are any, as tensors."""
     cord = torch.from_numpy(atlas.cord).to(device).float().div_(255)
     return AtlasTensors(
         tissue=torch.from_numpy(atlas.tissue).to(device),
@@ -82,6 +92,7 @@ def upload(
         centre=atlas.centre,
         cord_slices=atlas.cord_slices,
         surroundings=None if surroundings is None else torch.from_numpy(surroundings).to(device),
+        sections=None if sections is None else torch.from_numpy(sections).to(device),
     )
 
 
@@ -109,10 +120,15 @@ def sample_anatomy(
     cord = _look_up_cord(atlas, index)
     if atlas.surroundings is not None and random.chance(0.5):
         tissue = _surround(atlas.surroundings, atlas.centre, random, tissue, index)
+    gray_matter = None
+    if atlas.sections is not None:
+        tissue, cord, gray_matter = _insert_section(
+            atlas.sections, atlas.centre, random, tissue, index
+        )
     tissue = _add_nerve_roots(atlas, random, tissue, index)
     tissue = _add_blobs(random, tissue)
     tissue = _narrow_canal(random, tissue, spacing_mm)
-    return Anatomy(tissue, cord)
+    return Anatomy(tissue, cord, gray_matter)
 
 
 def _random_level(atlas: AtlasTensors, random: Randomness, ranges: AnatomyRange) -> float:
@@ -237,6 +253,37 @@ def _surround(
     found = torch.where(beyond, Tissue.AIR, found)
     spine = (x / random.uniform(16, 34)) ** 2 + (y / random.uniform(16, 34)) ** 2 < 1
     return torch.where(spine, tissue, found)
+
+
+def _insert_section(
+    sections: torch.Tensor,
+    centre: tuple[float, float],
+    random: Randomness,
+    tissue: torch.Tensor,
+    index: torch.Tensor,
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Put a finer section, the same on every slice, in the place of the atlas' cord.
+
+    Returns
+    -------
+    tissue, cord, gray_matter : Tensor, (X, Y, Z)
+    """
+    section = sections[int(random.scalars.integers(len(sections)))].float() / 255
+    reach = (section.shape[-1] - 1) / 2 * SECTION_SPACING_MM
+    x, y = ((index[axis] - centre[axis]) * ATLAS_SPACING_MM / reach for axis in range(2))
+    # grid_sample wants the last axis first; all slices at once, as rows of one plane.
+    grid = torch.stack([y, x], dim=-1).reshape(1, tissue.shape[0], -1, 2)
+    found = F.grid_sample(section[None], grid, align_corners=True)[0]
+    cord, gray = found.reshape(2, *tissue.shape)
+    cut = random.uniform(0.4, 0.6)
+    is_cord = cord > 0.5
+    canal = tissue < Tissue.BACKGROUND
+    canal &= tissue != Tissue.AIR
+    tissue = torch.where(canal, Tissue.CSF, tissue)
+    tissue = torch.where(is_cord, Tissue.WHITE_MATTER, tissue)
+    tissue = torch.where(is_cord & (gray > cut), Tissue.GRAY_MATTER, tissue)
+    soft_gray = ((gray - cut) * 3 + 0.5).clamp(0, 1) * cord
+    return tissue, cord, soft_gray
 
 
 def _look_up_cord(atlas: AtlasTensors, index: torch.Tensor) -> torch.Tensor:

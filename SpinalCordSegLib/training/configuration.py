@@ -11,7 +11,7 @@ from typing import Any
 from ..errors import InvalidArgument
 from ..resources import resources_folder
 
-MODELS = ("centerline", "cord")
+MODELS = ("centerline", "cord", "gray_matter")
 
 
 @dataclass(frozen=True)

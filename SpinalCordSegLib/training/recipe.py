@@ -14,6 +14,7 @@ from ..pipeline import detect_centerline
 from .anatomy import AtlasTensors, upload
 from .configuration import read_configuration
 from .export import export_weights
+from .gray_matter_sections import build_sections
 from .surroundings import cluster_surroundings
 from .tissue_atlas import build_tissue_atlas
 from .trainer import train
@@ -34,7 +35,7 @@ def train_model(
     Parameters
     ----------
     model : str
-        ``centerline`` or ``cord``.
+        ``centerline``, ``cord`` or ``gray_matter``.
     labels : Path
         Holds the PAM50 label maps, as :func:`build_tissue_atlas` reads them.
     folder : Path
@@ -69,7 +70,7 @@ def train_model(
         )
     if progress:
         progress(0.0, "building the atlas")
-    atlas = _atlas(labels, scans, finder, device)
+    atlas = _atlas(labels, scans, finder, device, model == "gray_matter")
     try:
         network = train(chosen, atlas, folder, progress)
     except KeyboardInterrupt as interrupt:
@@ -81,8 +82,11 @@ def train_model(
     return path
 
 
-def _atlas(labels: Path, scans: Sequence[Path], finder: str | Path, device: str) -> AtlasTensors:
+def _atlas(
+    labels: Path, scans: Sequence[Path], finder: str | Path, device: str, gray_matter: bool
+) -> AtlasTensors:
     images = [read_image(path) for path in scans]
     curves = [detect_centerline(image, finder, device) for image in images]
     surroundings = cluster_surroundings(zip(images, curves, strict=True)) if images else None
-    return upload(build_tissue_atlas(labels), device, surroundings)
+    sections = build_sections(labels) if gray_matter else None
+    return upload(build_tissue_atlas(labels), device, surroundings, sections)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Training samples: synthetic image and soft cord mask, for either stage of the cascade."""
+"""Training samples: synthetic image and soft mask, for every network."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import torch
 
-from .acquisition import acquire
+from .acquisition import ANY_SEQUENCE, GRAY_MATTER_SEQUENCES, acquire
 from .anatomy import AnatomyRange, AtlasTensors, sample_anatomy
 from .randomness import seeded
 
@@ -34,17 +34,20 @@ def synthetic_sample(
     -------
     image : Tensor of float32, (1, X, Y[, Z])
         Normalised; the last axis is left out when Z = 1.
-    cord : Tensor of float32, (1, X, Y[, Z])
-        Fraction of each voxel inside the cord; 0 outside the field of view.
+    target : Tensor of float32, (1, X, Y[, Z])
+        Fraction of each voxel inside the cord, or inside the gray matter where the atlas comes
+        with sections of it; 0 outside the field of view.
     """
     random = seeded(seed, atlas.tissue.device)
     single = shape[2] == 1
     slab = (*shape[:2], 3) if single else tuple(shape)
     anatomy = sample_anatomy(atlas, random, slab, spacing_mm, ranges)
-    image, seen = acquire(anatomy.tissue, random, spacing_mm)
-    cord = anatomy.cord * seen
+    gray_matter = anatomy.gray_matter
+    sequences = ANY_SEQUENCE if gray_matter is None else GRAY_MATTER_SEQUENCES
+    image, seen = acquire(anatomy.tissue, random, spacing_mm, sequences)
+    target = (anatomy.cord if gray_matter is None else gray_matter) * seen
     if random.chance(0.5):
-        image, cord = image.flip(0), cord.flip(0)
+        image, target = image.flip(0), target.flip(0)
     if single:
-        image, cord = image.mean(dim=2), cord[:, :, 1]
-    return image[None], cord[None]
+        image, target = image.mean(dim=2), target[:, :, 1]
+    return image[None], target[None]

@@ -2,7 +2,8 @@
 """Reading the papers' Keras files as data: nothing stored in them is ever executed.
 
 The graph in a file is folded back into the U-Net it describes, every layer being checked on the
-way; then the arrays are renamed and put into the axis order of torch.
+way; then the arrays are renamed and put into the axis order of torch. The gray-matter files hold
+arrays alone: their layers are known by name.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ from .store import LoadedWeights, assemble, save_weights
 if TYPE_CHECKING:
     import h5py
 
-SUPPORTED = ("dilated_unet2d", "unet2d", "unet3d")
+SUPPORTED = ("aspp", "dilated_unet2d", "unet2d", "unet3d")
 
 # The largest published file has 10 MB; more than this is something else.
 _MOST_BYTES = 256 * 2**20
@@ -91,8 +92,21 @@ def import_weights(path: str | os.PathLike[str], like: str | None = None) -> Loa
         If this version does not have its architecture.
     """
     path = Path(path)
-    content = _content(path)
-    published = _expected(path, content) if like is None else _set_named(like)
+    return import_content(_content(path), path, like)
+
+
+def import_content(content: bytes, path: Path, like: str | None = None) -> LoadedWeights:
+    """Return the network of a published Keras file that has been read already.
+
+    Parameters
+    ----------
+    content : bytes
+    path : Path
+        What to call it in messages.
+    like : str, optional
+        See :func:`import_weights`, which also says what is raised.
+    """
+    published = recognise(content, path) if like is None else set_named(like)
     if published.architecture not in SUPPORTED:
         raise UnsupportedWeights(
             f"{path} holds the network {published.architecture!r}, which is not supported yet",
@@ -149,7 +163,8 @@ def read_keras(content: bytes) -> KerasNetwork:
     Parameters
     ----------
     content : bytes
-        Of an HDF5 file: a full model (graph and weights), or the weights of a plain U-Net alone.
+        Of an HDF5 file: a full model (graph and weights), or the weights alone of a plain U-Net
+        or of the gray-matter network.
 
     Raises
     ------
@@ -158,18 +173,31 @@ def read_keras(content: bytes) -> KerasNetwork:
     WeightsMissing
         If h5py is not installed.
     """
-    try:
-        import h5py
-    except ImportError as error:
-        raise WeightsMissing(
-            "reading the published Keras files needs the package h5py, which is not installed",
-            'install it with `pip install "spinalcordseg[import]"`',
-        ) from error
+    require_h5py()
+    import h5py
+
     try:
         with h5py.File(io.BytesIO(content), "r") as file:
             return _read(file)
     except (OSError, RuntimeError, LookupError, TypeError, OverflowError, MemoryError) as error:
         raise ValueError(f"it is not a readable Keras file ({error})") from error
+
+
+def require_h5py() -> None:
+    """Make sure that Keras files can be read.
+
+    Raises
+    ------
+    WeightsMissing
+        If h5py is not installed.
+    """
+    try:
+        import h5py  # noqa: F401
+    except ImportError as error:
+        raise WeightsMissing(
+            "reading the published Keras files needs the package h5py, which is not installed",
+            'install it with `pip install "spinalcordseg[import]"`',
+        ) from error
 
 
 # Whose file it is
@@ -194,7 +222,14 @@ def _content(path: Path) -> bytes:
         ) from error
 
 
-def _expected(path: Path, content: bytes) -> PublishedWeights:
+def recognise(content: bytes, path: Path) -> PublishedWeights:
+    """Return the published set that has exactly this content.
+
+    Raises
+    ------
+    WeightsCorrupt
+        If there is none; the message says whether `path` has the name of one.
+    """
     published = identify(content)
     if published is not None:
         return published
@@ -210,7 +245,14 @@ def _expected(path: Path, content: bytes) -> PublishedWeights:
     )
 
 
-def _set_named(name: str) -> PublishedWeights:
+def set_named(name: str) -> PublishedWeights:
+    """Return the published set of that name.
+
+    Raises
+    ------
+    WeightsMissing
+        If there is none.
+    """
     published = published_named(name)
     if published is None:
         raise WeightsMissing(
@@ -266,6 +308,8 @@ class _UNet:
 
 
 def _read(file: h5py.File) -> KerasNetwork:
+    if "model_config" not in file.attrs and "amort" in _layer_names(file):
+        return _aspp(file)
     if "model_config" in file.attrs:
         unet = _fold(_graph(file.attrs["model_config"]))
         weights = file["model_weights"]
@@ -276,12 +320,14 @@ def _read(file: h5py.File) -> KerasNetwork:
     arrays: dict[str, np.ndarray] = {}
     for level, prefix in zip(unet.levels, prefixes, strict=True):
         for index, block in enumerate(level):
-            arrays |= _convolution(weights, block.convolution, f"{prefix}.{index}.0", unet)
+            arrays |= _convolution(
+                weights, block.convolution, f"{prefix}.{index}.0", unet.dimensions
+            )
             if block.norm:
                 arrays |= _batch_norm(weights, block.norm, f"{prefix}.{index}.1")
     for name, target in zip(unet.ups, ups, strict=True):
-        arrays |= _convolution(weights, name, target, unet)
-    arrays |= _convolution(weights, unet.head, "head", unet)
+        arrays |= _convolution(weights, name, target, unet.dimensions)
+    arrays |= _convolution(weights, unet.head, "head", unet.dimensions)
     return KerasNetwork(architecture, parameters, arrays)
 
 
@@ -469,7 +515,7 @@ def _add(block: _Block, layer: _Layer) -> None:
 
 def _unet_from_names(file: h5py.File) -> _UNet:
     """Return the U-Net of a file of weights alone, from the numbers in its layers' names."""
-    names = [_text(name) for name in file.attrs.get("layer_names", ())]
+    names = _layer_names(file)
     counts = {
         kind: sum(name.startswith(f"{kind}_") and name[len(kind) + 1 :].isdigit() for name in names)
         for kind in ("conv2d", "conv2d_transpose", "conv3d", "batch_normalization")
@@ -556,18 +602,73 @@ def _architecture(unet: _UNet) -> tuple[str, dict[str, Any], list[str], list[str
     return "unet2d", parameters, levels, [f"up.{level}" for level in range(depth)]
 
 
+# The gray-matter network
+
+# Layer, our name of its block, number of the batch normalisation that follows it. The order of
+# layers in the file is that of depth in the graph, so only the numbers tell which belongs where.
+_ASPP_BLOCKS = (
+    ("conv2d_1", "entry.0", 1),
+    ("conv2d_2", "entry.1", 2),
+    ("rate2_1", "dilated.0", 3),
+    ("rate2_2", "dilated.1", 4),
+    ("branch1x1_1", "near.0", 5),
+    ("branch1x1_2", "near.1", 6),
+    ("rate6_1", "branches.0.0", 7),
+    ("rate6_2", "branches.0.1", 8),
+    ("rate12_1", "branches.1.0", 9),
+    ("rate12_2", "branches.1.1", 10),
+    ("rate18_1", "branches.2.0", 11),
+    ("rate18_2", "branches.2.1", 12),
+    ("rate24_1", "branches.3.0", 13),
+    ("rate24_2", "branches.3.1", 14),
+    ("amort", "join", 16),
+)
+_ASPP_JOINED_NORM = 15
+# Theirs: near, 6, 12, 18, global, 24. Ours ends with the global average.
+_ASPP_JOINED = (0, 1, 2, 3, 5, 4)
+
+
+def _aspp(file: h5py.File) -> KerasNetwork:
+    """Return the gray-matter network of a file of weights alone."""
+    expected = {layer for layer, _, _ in _ASPP_BLOCKS} | {"predictions"}
+    expected |= {f"batch_normalization_{number}" for number in range(1, 17)}
+    names = set(_layer_names(file))
+    holding = {name for name in names if name in file and len(file[name])}
+    _require(
+        expected <= names and holding <= expected, "its layers are not those of Perone's network"
+    )
+    arrays: dict[str, np.ndarray] = {}
+    for layer, target, number in _ASPP_BLOCKS:
+        arrays |= _convolution(file, layer, f"{target}.0", 2)
+        arrays |= _batch_norm(file, f"batch_normalization_{number}", f"{target}.2")
+    arrays |= _batch_norm(file, f"batch_normalization_{_ASPP_JOINED_NORM}", "joined_norm")
+    arrays |= _convolution(file, "predictions", "head", 2)
+    for name in [name for name in arrays if name.startswith("joined_norm.")]:
+        arrays[name] = _reordered(arrays[name], 0)
+    arrays["join.0.weight"] = _reordered(arrays["join.0.weight"], 1)
+    filters, join_filters = (arrays[f"{name}.0.bias"].size for name in ("entry.0", "join"))
+    return KerasNetwork("aspp", {"filters": filters, "join_filters": join_filters}, arrays)
+
+
+def _reordered(array: np.ndarray, axis: int) -> np.ndarray:
+    """Return an array whose blocks of channels are in the order of our branches."""
+    _require(array.shape[axis] % len(_ASPP_JOINED) == 0, "its branches differ in size")
+    blocks = np.split(array, len(_ASPP_JOINED), axis)
+    return np.concatenate([blocks[index] for index in _ASPP_JOINED], axis)
+
+
 def _channels(levels: Sequence[Sequence[_Block]]) -> list[list[int]]:
     return [[block.filters for block in level] for level in levels]
 
 
 def _convolution(
-    weights: h5py.Group, layer: str, target: str, unet: _UNet
+    weights: h5py.Group, layer: str, target: str, dimensions: int
 ) -> Iterator[tuple[str, np.ndarray]]:
     """Give kernel and bias of a layer; Keras has the spatial axes of a kernel first."""
     kernel = _array(weights, layer, "kernel:0")
-    _require(kernel.ndim == unet.dimensions + 2, f"the kernel of {layer} has {kernel.ndim} axes")
+    _require(kernel.ndim == dimensions + 2, f"the kernel of {layer} has {kernel.ndim} axes")
     # (k..., in, out) becomes (out, in, k...); (k..., out, in), the transposed, (in, out, k...).
-    order = (kernel.ndim - 1, kernel.ndim - 2, *range(unet.dimensions))
+    order = (kernel.ndim - 1, kernel.ndim - 2, *range(dimensions))
     yield f"{target}.weight", np.ascontiguousarray(kernel.transpose(order))
     yield f"{target}.bias", _array(weights, layer, "bias:0")
 
@@ -618,6 +719,10 @@ def _tensors(arrays: Mapping[str, np.ndarray]) -> dict[str, Any]:
             counter = name.removesuffix("running_mean") + "num_batches_tracked"
             tensors[counter] = torch.tensor(0, dtype=torch.int64)
     return tensors
+
+
+def _layer_names(file: h5py.File) -> list[str]:
+    return [_text(name) for name in file.attrs.get("layer_names", ())]
 
 
 def _text(value: str | bytes) -> str:

@@ -15,6 +15,9 @@ from ..errors import WeightsCorrupt
 from ..resources import resources_folder
 from .specification import Preprocessing, WeightsSpecification
 
+# Stands for all of them: they are the weights of the Spinal Cord Toolbox of 2018.
+EVERY_PUBLISHED = "sct"
+
 
 @dataclass(frozen=True)
 class PublishedWeights:
@@ -26,6 +29,12 @@ class PublishedWeights:
         As in :class:`WeightsSpecification`.
     file, repository, commit, path : str
         Name of the file, and where on GitHub it lies.
+    collection : str
+        Name of the release it is part of.
+    urls : tuple of str
+        Where the file can be downloaded from, the best place first.
+    archives : tuple of str
+        Where zip archives with the whole collection can be downloaded from.
     parameter_count : int or None
         Floats in the weights; None where the file could not be had when this was written.
     git_blob_sha1 : str
@@ -39,6 +48,9 @@ class PublishedWeights:
     repository: str
     commit: str
     path: str
+    collection: str
+    urls: tuple[str, ...]
+    archives: tuple[str, ...]
     task: str
     contrast: str
     architecture: str
@@ -53,8 +65,13 @@ class PublishedWeights:
 
     @property
     def url(self) -> str:
-        """Where the file can be downloaded from."""
-        return f"https://raw.githubusercontent.com/{self.repository}/{self.commit}/{self.path}"
+        """The first of `urls`."""
+        return self.urls[0]
+
+    @property
+    def homepage(self) -> str:
+        """Where a person can read about the set."""
+        return f"https://github.com/{self.repository}"
 
     def matches(self, content: bytes) -> bool:
         """Tell whether `content` is this file, by every hash on record."""
@@ -91,12 +108,27 @@ class PublishedWeights:
 def published_weights() -> tuple[PublishedWeights, ...]:
     """Return every published set on record."""
     registry = _registry()
-    return tuple(_published(entry, registry["sources"]) for entry in registry["published"])
+    return tuple(_published(entry, registry) for entry in registry["published"])
 
 
 def published_named(name: str) -> PublishedWeights | None:
     """Return the published set of that name, or None."""
     return next((entry for entry in published_weights() if entry.name == name), None)
+
+
+def published_group(name: str) -> tuple[PublishedWeights, ...]:
+    """Return the published sets that a name stands for; none if it stands for nothing.
+
+    Parameters
+    ----------
+    name : str
+        Of one set, of a collection, or :data:`EVERY_PUBLISHED`.
+    """
+    return tuple(
+        entry
+        for entry in published_weights()
+        if name in (entry.name, entry.collection, EVERY_PUBLISHED)
+    )
 
 
 def identify(content: bytes) -> PublishedWeights | None:
@@ -134,15 +166,22 @@ def _registry() -> dict[str, Any]:
     return registry
 
 
-def _published(entry: Mapping[str, Any], sources: Mapping[str, Any]) -> PublishedWeights:
-    source = sources[entry["source"]]
+def _published(entry: Mapping[str, Any], registry: Mapping[str, Any]) -> PublishedWeights:
+    source = registry["sources"][entry["source"]]
     values = {key: value for key, value in entry.items() if key != "source"}
     values["preprocessing"] = Preprocessing.from_json(entry["preprocessing"])
+    path = source["folder"] + entry["file"]
     return PublishedWeights(
         **values,
         repository=source["repository"],
         commit=source["commit"],
-        path=source["folder"] + entry["file"],
+        path=path,
+        collection=entry["source"],
+        urls=tuple(
+            registry["file_url"].format(repository=repository, commit=source["commit"], path=path)
+            for repository in (source["repository"], *source["mirrors"])
+        ),
+        archives=tuple(source["archives"]),
         licence=source["licence"],
         citation=source["citation"],
     )

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import contextlib
-import errno
 import hashlib
 import json
 import os
@@ -18,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from safetensors import SafetensorError, safe_open
 
 from ..errors import OutOfResources, OutputNotWritable, WeightsCorrupt, WeightsMissing
+from ..failures import user_error
 from .registry import published_named, shipped_folder, shipped_weights
 from .specification import WeightsSpecification
 
@@ -31,6 +31,9 @@ SUFFIX = ".safetensors"
 KERAS_SUFFIXES = (".h5", ".hdf5")
 
 _METADATA_KEY = "spinalcordseg"
+# Within the description: SHA-256 of the rest of it and of the numbers, so that a file can be
+# checked wherever it goes. Not beside it: safetensors writes several entries in any order.
+_DIGEST_KEY = "sha256"
 
 
 @dataclass(frozen=True)
@@ -108,12 +111,37 @@ def read_weights(path: Path) -> LoadedWeights:
             # Copies, so that nothing keeps hold of the file once it is read.
             tensors = {name: file.get_tensor(name).clone() for name in file.keys()}  # noqa: SIM118
     except (SafetensorError, OSError, ValueError) as error:
-        raise WeightsCorrupt(
-            f"{path} is damaged or is not a safetensors file ({error})", _get_again(path)
-        ) from error
-    specification = _specification(metadata, path)
+        raise _damaged(path, error) from error
+    description, stated = _description(metadata, path)
+    specification = _specification(description, path)
+    if stated not in (None, _content_digest(description, tensors)):
+        raise WeightsCorrupt(f"{path} is damaged: its hash differs", _get_again(path))
     network = assemble(specification, tensors, path)
     return LoadedWeights(network, specification, digest)
+
+
+def verify_weights_file(path: Path) -> None:
+    """Read all of a safetensors file and compare it with the hash that it carries, or ships with.
+
+    Raises
+    ------
+    WeightsMissing, WeightsCorrupt
+        As :func:`read_weights`; also if there is no hash to compare with.
+    """
+    read_weights(path)
+    if not _is_pinned(path) and _description(_metadata(path), path)[1] is None:
+        raise WeightsCorrupt(f"{path} carries no hash to check it by", _get_again(path))
+
+
+def read_specification(path: Path) -> WeightsSpecification:
+    """Return what a safetensors file says of itself; its numbers are not read.
+
+    Raises
+    ------
+    WeightsCorrupt
+        If it cannot be read or is no weights file of this project.
+    """
+    return _specification(_description(_metadata(path), path)[0], path)
 
 
 def save_weights(
@@ -148,7 +176,9 @@ def save_weights(
     if problem:
         raise ValueError(f"the specification does not describe the network: {problem}")
     tensors = {name: value.contiguous() for name, value in tensors.items()}
-    text = json.dumps(specification.to_json(), sort_keys=True)
+    description = specification.to_json()
+    digest = _content_digest(description, tensors)
+    text = json.dumps({**description, _DIGEST_KEY: digest}, sort_keys=True)
     content = save(tensors, {_METADATA_KEY: text})
     _write_whole(content, Path(path))
     return hashlib.sha256(content).hexdigest()
@@ -213,28 +243,72 @@ def _named(name: str) -> Path:
     )
 
 
+def _is_shipped(path: Path) -> bool:
+    return path.resolve().parent == shipped_folder().resolve()
+
+
+def _is_pinned(path: Path) -> bool:
+    return _is_shipped(path) and path.stem in shipped_weights()
+
+
 def _check_pin(path: Path, digest: str) -> None:
-    if path.resolve().parent != shipped_folder().resolve():
-        return
-    pinned = shipped_weights().get(path.stem)
+    pinned = shipped_weights()[path.stem] if _is_pinned(path) else None
     if pinned not in (None, digest):
         raise WeightsCorrupt(
             f"{path} has SHA-256 {digest}, not the {pinned} it shipped with", _get_again(path)
         )
 
 
-def _specification(metadata: Mapping[str, str], path: Path) -> WeightsSpecification:
+def _metadata(path: Path) -> dict[str, str]:
+    try:
+        with safe_open(path, framework="numpy") as file:
+            return dict(file.metadata() or {})
+    except (SafetensorError, OSError, ValueError) as error:
+        raise _damaged(path, error) from error
+
+
+def _damaged(path: Path, error: Exception) -> WeightsCorrupt:
+    return WeightsCorrupt(
+        f"{path} is damaged or is not a safetensors file ({error})", _get_again(path)
+    )
+
+
+def _content_digest(description: object, tensors: Mapping[str, torch.Tensor]) -> str:
+    """Return the SHA-256 of a description and of every tensor: name, type, shape and bytes."""
+    import torch
+
+    digest = hashlib.sha256(json.dumps(description, sort_keys=True).encode())
+    for name in sorted(tensors):
+        tensor = tensors[name]
+        digest.update(json.dumps([name, str(tensor.dtype), list(tensor.shape)]).encode())
+        digest.update(tensor.reshape(-1).view(torch.uint8).numpy().tobytes())
+    return digest.hexdigest()
+
+
+def _description(metadata: Mapping[str, str], path: Path) -> tuple[object, object]:
+    """Return what a file says of itself, and the hash it says it has; None without one."""
     if _METADATA_KEY not in metadata:
         raise WeightsCorrupt(
             f"{path} is a safetensors file but does not say which network it holds",
             "give a file that SpinalCordSeg wrote",
         )
     try:
-        return WeightsSpecification.from_json(json.loads(metadata[_METADATA_KEY]))
+        description = json.loads(metadata[_METADATA_KEY])
     except (ValueError, RecursionError) as error:
-        raise WeightsCorrupt(
-            f"the description in {path} cannot be used ({error})", _get_again(path)
-        ) from error
+        raise _unusable(path, error) from error
+    stated = description.pop(_DIGEST_KEY, None) if isinstance(description, dict) else None
+    return description, stated
+
+
+def _specification(description: object, path: Path) -> WeightsSpecification:
+    try:
+        return WeightsSpecification.from_json(description)
+    except (ValueError, RecursionError) as error:
+        raise _unusable(path, error) from error
+
+
+def _unusable(path: Path, error: Exception) -> WeightsCorrupt:
+    return WeightsCorrupt(f"the description in {path} cannot be used ({error})", _get_again(path))
 
 
 def _skeleton(specification: WeightsSpecification) -> Network:
@@ -277,7 +351,7 @@ def _not_finite(tensors: Mapping[str, torch.Tensor]) -> str | None:
 
 
 def _get_again(path: Path) -> str:
-    if path.resolve().parent == shipped_folder().resolve():
+    if _is_shipped(path):
         return "install SpinalCordSeg again"
     return "get the file again from where it came"
 
@@ -291,7 +365,7 @@ def _write_whole(content: bytes, path: Path) -> None:
             os.fsync(file.fileno())
         os.replace(temporary, path)
     except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        if isinstance(user_error(error), OutOfResources):
             raise OutOfResources(
                 f"the disk is too full to write {path}", "free some space and try again"
             ) from error

@@ -301,13 +301,12 @@ def test_wrong_arguments(
     assert not calls
 
 
-@pytest.mark.parametrize("structures", ["gm", "cord,lesion", "wm"])
-def test_structures_of_later_versions_are_refused(
-    scan: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], structures: str
+def test_lesions_without_their_weights_say_how_to_fetch_them(
+    scan: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     out = tmp_path / "out"
-    assert main(["segment", str(scan), "-o", str(out), "--structures", structures]) == 2
-    assert "this version cannot segment" in capsys.readouterr().err
+    assert main(["segment", str(scan), "-o", str(out), "--structures", "cord,lesion"]) == 4
+    assert "weights fetch t2s_lesion" in capsys.readouterr().err
     assert not out.exists()
 
 

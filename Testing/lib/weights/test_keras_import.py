@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 import torch
 
-from SpinalCordSegLib.errors import UnsupportedWeights, WeightsCorrupt, WeightsMissing
+from SpinalCordSegLib.errors import WeightsCorrupt, WeightsMissing
 from SpinalCordSegLib.networks import Network, UNet2d
 from SpinalCordSegLib.weights import load_network, load_weights, registry
 from SpinalCordSegLib.weights.keras_import import convert, import_weights
@@ -81,11 +81,77 @@ def test_a_published_file_may_have_any_name(shared: Path, tmp_path: Path) -> Non
     assert load_weights(renamed).specification.name == "dwi_ctr"
 
 
-@pytest.mark.parametrize("name", ["challenge_model.hdf5", "large_model.hdf5"])
-def test_gray_matter_weights_are_not_supported_yet(shared: Path, name: str) -> None:
-    with pytest.raises(UnsupportedWeights, match="not supported yet") as caught:
-        load_weights(shared / "weights" / name)
-    assert caught.value.exit_status == 4
+@pytest.mark.parametrize(("kind", "above"), [("challenge", 269), ("large", 274)])
+def test_gray_matter_weights_reproduce_the_published_output(
+    shared: Path, tmp_path: Path, kind: str, above: int
+) -> None:
+    published = shared / "weights" / f"{kind}_model.hdf5"
+    converted = tmp_path / f"{kind}_model.safetensors"
+    convert(published, converted)
+    with np.load(shared / "oracle" / "gm_slice5.npz") as stored:
+        x = torch.from_numpy(stored["x"].transpose(0, 3, 1, 2).copy())
+        expected = stored[f"y_{kind}"].reshape(200, 200)
+    for path in (published, converted):
+        with torch.inference_mode():
+            probability = load_network(path)(x)[0, 0].numpy()
+        assert np.abs(probability - expected).max() <= TOLERANCE
+        assert (probability > 0.999).sum() == above
+    loaded = load_weights(converted).specification
+    assert loaded == import_weights(published).specification
+    assert loaded.preprocessing.intensity == "volume_zscore"
+
+
+def gray_matter_file(shared: Path, path: Path, change: Callable[[h5py.File], object]) -> Path:
+    shutil.copy(shared / "weights" / "challenge_model.hdf5", path)
+    path.chmod(0o644)
+    with h5py.File(path, "a") as file:
+        change(file)
+    return path
+
+
+def test_a_gray_matter_file_whose_layers_are_not_perones_is_refused(
+    shared: Path, tmp_path: Path
+) -> None:
+    def swap(file: h5py.File) -> None:
+        file.move("rate6_1", "rate7_1")
+
+    def without(file: h5py.File) -> None:
+        del file["batch_normalization_15/batch_normalization_15/gamma:0"]
+
+    def extra(file: h5py.File) -> None:
+        names = [*file.attrs["layer_names"], b"rate30_1"]
+        file.attrs["layer_names"] = names
+        file["rate30_1/rate30_1/bias:0"] = np.zeros(32, np.float32)
+
+    def narrow(file: h5py.File) -> None:
+        del file["amort/amort/kernel:0"]
+        file["amort/amort/kernel:0"] = np.zeros((1, 1, 190, 64), np.float32)
+
+    complaints = {
+        "is missing": swap,
+        "gamma:0 of batch_normalization_15 is missing": without,
+        "not those of Perone": extra,
+        "differ in size": narrow,
+    }
+    for complaint, change in complaints.items():
+        path = gray_matter_file(shared, tmp_path / "mine.hdf5", change)
+        with pytest.raises(WeightsCorrupt, match=complaint):
+            import_weights(path, like="challenge_model")
+
+
+def test_gray_matter_normalisations_are_told_apart_by_number(shared: Path, tmp_path: Path) -> None:
+    def mark(file: h5py.File) -> None:
+        for number in range(1, 17):
+            name = f"batch_normalization_{number}"
+            file[f"{name}/{name}/beta:0"][...] = number
+
+    path = gray_matter_file(shared, tmp_path / "mine.hdf5", mark)
+    state = import_weights(path, like="challenge_model").network.state_dict()
+    assert state["near.1.2.bias"].unique().tolist() == [6]
+    assert state["branches.0.0.2.bias"].unique().tolist() == [7]
+    assert state["branches.3.1.2.bias"].unique().tolist() == [14]
+    assert state["joined_norm.bias"].unique().tolist() == [15]
+    assert state["join.2.bias"].unique().tolist() == [16]
 
 
 def damaged(content: bytes, how: str) -> bytes:

@@ -1,0 +1,158 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the gray matter costs, by the published procedure and by ours, and how memory grows.
+
+    python Testing/benchmarks/gray_matter.py
+
+Both procedures run the same published network on one thread, in processes of their own. CPU
+seconds and memory count from the moment when image, weights and centerline are there.
+
+Writes ``Testing/benchmarks/gray_matter.md``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import resource
+import statistics
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+FOLDER = Path(__file__).resolve().parent
+CHECKOUT = FOLDER.parents[1]
+SHARED = Path(os.environ.get("SPINALCORDSEG_SHARED", CHECKOUT.parent / "shared"))
+REPEATS = 3
+MADE_UP = (10, 100, 1000)
+MOST_FOR_PUBLISHED = 100
+
+# Freed memory otherwise stays with the process in amounts that chance decides.
+_THRIFTY = {"MALLOC_MMAP_THRESHOLD_": "131072"}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--one", nargs=3, metavar=("PROCEDURE", "WEIGHTS", "IMAGE"))
+    arguments = parser.parse_args()
+    if arguments.one:
+        print(json.dumps(run_one(*arguments.one)))
+        return
+    text = report()
+    (FOLDER / "gray_matter.md").write_text(text, encoding="utf-8")
+    print(text)
+
+
+def report() -> str:
+    """Measure everything and return the page."""
+    lines = [
+        "# What the gray matter costs",
+        "",
+        "Made by `python Testing/benchmarks/gray_matter.py`. One thread. Ours computes the middle",
+        "24 mm of each slice, the published procedure all 50 mm; the weights are the same.",
+        "",
+        f"## CPU seconds a slice, subj-c t2s_uncropped, 11 slices (medians of {REPEATS} processes)",
+        "",
+        "| weights | published procedure | ours | ratio |",
+        "|---|---|---|---|",
+    ]
+    scan = str(SHARED / "data" / "subj-c" / "t2s_uncropped.nii.gz")
+    for weights in ("challenge_model", "large_model"):
+        peer, ours = (
+            statistics.median(measure(how, weights, scan)["cpu"] / 11 for _ in range(REPEATS))
+            for how in ("published", "ours")
+        )
+        lines.append(f"| {weights} | {peer:.3f} | {ours:.3f} | {peer / ours:.1f} |")
+    lines += [
+        "",
+        "## Peak memory, slices of 200 x 200 voxels of 0.25 mm, challenge_model",
+        "",
+        "Peak resident memory less what was resident with the image loaded, float32. The C library",
+        "is told to give freed memory back at once, so that what is counted is what is used. The",
+        "published procedure is our port of it, four slices at a time; the tool itself sends all",
+        "of them through the network at once since 5.7.",
+        "",
+        "| slices | ours, MB | of which the mask | published procedure, MB |",
+        "|---|---|---|---|",
+    ]
+    for slices in MADE_UP:
+        ours = measure("ours", "challenge_model", str(slices), _THRIFTY)["megabytes"]
+        peer = "not run"
+        if slices <= MOST_FOR_PUBLISHED:
+            figures = measure("published", "challenge_model", str(slices), _THRIFTY)
+            peer = f"{figures['megabytes']:.0f}"
+        lines.append(f"| {slices} | {ours:.0f} | {slices * 200 * 200 / 2**20:.1f} | {peer} |")
+    return "\n".join([*lines, ""])
+
+
+def measure(
+    procedure: str, weights: str, image: str, settings: dict[str, str] | None = None
+) -> dict[str, float]:
+    """Return the figures of a procedure run in a fresh process, with settings of its own."""
+    environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(CHECKOUT)}
+    environment |= settings or {}
+    done = subprocess.run(
+        [sys.executable, __file__, "--one", procedure, weights, image],
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    figures: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
+    return figures
+
+
+def run_one(procedure: str, weights: str, image: str) -> dict[str, float]:
+    """Outline the gray matter once in this process; return CPU seconds and memory."""
+    import torch
+
+    from SpinalCordSegLib.images import read_image
+    from SpinalCordSegLib.pipeline import detect_centerline
+    from SpinalCordSegLib.segmentation.gray_matter import segment_gray_matter
+    from SpinalCordSegLib.segmentation.published.gray_matter import published_gray_matter
+    from SpinalCordSegLib.weights import load_weights
+
+    torch.set_num_threads(1)
+    loaded = load_weights(SHARED / "weights" / f"{weights}.hdf5")
+    if image.isdigit():
+        scan, curve = made_up(int(image))
+    else:
+        scan = read_image(image)
+        curve = detect_centerline(scan, device="cpu")
+    before = resident_kilobytes()
+    start = time.process_time()
+    if procedure == "published":
+        published_gray_matter(scan, loaded)
+    else:
+        segment_gray_matter(scan, curve, loaded, keep_probability=False)
+    cpu = time.process_time() - start
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return {"cpu": cpu, "megabytes": (peak - before) / 1024}
+
+
+def made_up(slices: int):  # type: ignore[no-untyped-def]
+    """Return noise, float32, of slices of 50 mm, and a curve through its middle."""
+    import numpy as np
+    import SimpleITK as sitk
+
+    from SpinalCordSegLib.centerline.curve import Centerline
+
+    scan = sitk.Image((200, 200, slices), sitk.sitkFloat32)
+    scan.SetSpacing((0.25, 0.25, 1.0))
+    scan.SetDirection((1, 0, 0, 0, -1, 0, 0, 0, 1))
+    # Filled in place, so that making it leaves no higher peak than holding it.
+    scan = sitk.AdditiveGaussianNoise(scan, standardDeviation=1.0, mean=10.0, seed=1)
+    return scan, Centerline(np.array([[25.0, -25.0, 0.0], [25.0, -25.0, float(slices - 1)]]))
+
+
+def resident_kilobytes() -> float:
+    """Return the memory of this process that is resident now (Linux)."""
+    for line in Path("/proc/self/status").read_text(encoding="ascii").splitlines():
+        if line.startswith("VmRSS:"):
+            return float(line.split()[1])
+    raise RuntimeError("no VmRSS in /proc/self/status")
+
+
+if __name__ == "__main__":
+    main()
