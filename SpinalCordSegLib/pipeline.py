@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import platform
 import time
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -20,6 +21,7 @@ from .errors import InvalidArgument, WeightsMissing
 from .images import array_from, check_image, to_network_order
 from .labels import STRUCTURES, label_named
 from .measurement.contrast import ContrastGuess, detect_contrast
+from .measurement.gray_matter import has_gray_matter_contrast
 from .measurement.review import ReviewItem, doubtful_slices
 from .result import Result
 from .segmentation.cord import CordSegmentation, segment_cord
@@ -114,6 +116,11 @@ def segment(
                 device=device,
                 progress=_within(report, 0.75, 0.85),
             )
+            if not has_gray_matter_contrast(image, gray.mask, cord.mask):
+                warnings.warn(
+                    "the image hardly shows the gray matter: look at its mask before using it",
+                    stacklevel=2,
+                )
             masks |= {"gray_matter": gray.mask, "white_matter": white_matter(cord.mask, gray.mask)}
             if gray.probability is not None:
                 probabilities["gray_matter"] = gray.probability

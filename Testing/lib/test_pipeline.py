@@ -244,6 +244,12 @@ def test_gray_and_white_matter_fill_the_cord(shared: Path) -> None:
     assert result.provenance["contrast"]["found"] == "t2s"
 
 
+def test_gray_matter_that_does_not_show_is_warned_of(shared: Path) -> None:
+    image = scs.read_image(shared / "data" / "subj-b" / "t1w.nii.gz")
+    with pytest.warns(UserWarning, match="hardly shows the gray matter"):
+        scs.segment(image, structures=("gray_matter",), device="cpu")
+
+
 def test_published_lesion_weights_run_on_demand(shared: Path) -> None:
     image = scs.read_image(shared / "data" / "subj-c" / "t2s.nii.gz")
     weights = ("default", shared / "weights" / "t2s_lesion.h5")
