@@ -111,6 +111,7 @@ def centerline_command(arguments: argparse.Namespace, report: Reporter) -> list[
     centerline = detect_centerline(
         image,
         weights=_weights(arguments.weights),
+        contrast=arguments.contrast,
         device=arguments.device,
         progress=_part(report, 0.05, 0.95),
     )
@@ -209,9 +210,6 @@ def _add_segment(commands: Any) -> None:
         "segment", allow_abbrev=False, help="the cord's mask and centerline, with a picture"
     )
     _add_image_options(parser)
-    parser.add_argument(
-        "--contrast", choices=("auto", *CONTRASTS), default="auto", help="default: auto"
-    )
     parser.add_argument(
         "--structures",
         default="cord",
@@ -328,7 +326,10 @@ def _add_image_options(parser: argparse.ArgumentParser) -> None:
         nargs="+",
         action="extend",
         metavar="NAME_OR_FILE",
-        help="weights to use instead of those that ship (default: default)",
+        help="default, sct (published ones for the contrast), or weights by name or file",
+    )
+    parser.add_argument(
+        "--contrast", choices=("auto", *CONTRASTS), default="auto", help="default: auto"
     )
     parser.add_argument(
         "--volume",

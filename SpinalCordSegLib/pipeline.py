@@ -16,8 +16,10 @@ import numpy as np
 import SimpleITK as sitk
 
 from .centerline.curve import Centerline
+from .centerline.detect import detect_cord
+from .choice import ContrastChoice, Request, choose_contrast, load_by_contrast, read_request
 from .contrasts import CONTRASTS
-from .errors import InvalidArgument, WeightsMissing
+from .errors import InvalidArgument
 from .images import array_from, check_image, to_network_order
 from .labels import STRUCTURES, label_named
 from .measurement.contrast import ContrastGuess, detect_contrast
@@ -26,7 +28,7 @@ from .measurement.review import ReviewItem, doubtful_slices
 from .result import Result
 from .segmentation.cord import CordSegmentation, segment_cord
 from .version import __version__
-from .weights import LoadedWeights, load_weights
+from .weights import LoadedWeights
 
 Progress = Callable[[float, str], None]
 
@@ -51,14 +53,15 @@ def segment(
     structures : sequence of str
         Names in ``LABELS``.
     contrast : str
-        ``auto`` or one of ``CONTRASTS``. The default weights serve every contrast.
+        ``auto`` or one of ``CONTRASTS``. The default weights serve every contrast; published ones
+        are chosen by it.
     refine : str, optional
         Boundary refinement; none in this version.
     centerline : Centerline, optional
         The user's own curve; it replaces detection.
     weights : str, Path or several
-        ``default``, or names or files of weights, each taking the place of the default for its
-        own task.
+        ``default``; ``sct`` for the published weights of the image's contrast; or names or files
+        of weights, each taking the place of these for its own task.
     device : str
         ``auto``, ``cpu``, ``cuda`` or ``mps``.
     progress : callable, optional
@@ -80,6 +83,12 @@ def segment(
         If the image shows no cord.
     WeightsMissing, WeightsCorrupt
         If the weights cannot be used.
+
+    Warns
+    -----
+    UserWarning
+        If the image hardly shows the gray matter, or not clearly the contrast that published
+        weights were chosen by.
     """
     _check_arguments(structures, contrast, refine, device, threshold)
     image = check_image(image)
@@ -89,16 +98,13 @@ def segment(
     report(0.0, "loading the weights")
     with watch.stage("weights"):
         tasks = _tasks(structures, centerline)
-        chosen = choose_weights(weights, tasks)
+        request = read_request(weights, tasks, contrast)
         device = _choose_device(device)
     with watch.stage("centerline"):
-        if centerline is None:
-            from .centerline.detect import detect_cord
-
-            finder = chosen["centerline"]
-            found = detect_cord(image, finder, device, _within(report, 0.05, 0.45)).centerline
-        else:
-            found = centerline
+        finding = _find_cord(
+            image, centerline, request, contrast, device, _within(report, 0.05, 0.45)
+        )
+        found, chosen = finding.centerline, finding.weights
     with watch.stage("cord"):
         cord = segment_cord(
             image, found, chosen["cord"], threshold, device, _within(report, 0.45, 0.75)
@@ -140,7 +146,7 @@ def segment(
     report(0.92, "measuring the outline")
     with watch.stage("review"):
         review = _review(image, cord, found)
-        guess = detect_contrast(image, found, cord.mask)
+        told = finding.contrast or _told(detect_contrast(image, found, cord.mask))
     parameters = {
         "structures": list(structures),
         "contrast": contrast,
@@ -155,60 +161,55 @@ def segment(
         probabilities={name: probabilities[name] for name in structures if name in probabilities},
         centerline=_covering(found, cord.mask),
         review=review,
-        provenance=_provenance(parameters, guess, [chosen[task] for task in tasks], watch.seconds),
+        provenance=_provenance(parameters, told, [chosen[task] for task in tasks], watch.seconds),
     )
 
 
 def detect_centerline(
     image: sitk.Image,
     weights: str | Path | Sequence[str | Path] = "default",
+    contrast: str = "auto",
     device: str = "auto",
     progress: Progress | None = None,
 ) -> Centerline:
     """Find the cord's centerline; parameters and errors as for :func:`segment`."""
-    from .centerline.detect import detect_cord
-
+    _check_contrast(contrast)
     image = check_image(image)
-    finder = choose_weights(weights, ("centerline",))["centerline"]
-    return detect_cord(image, finder, _choose_device(device), progress).centerline
+    request = read_request(weights, ("centerline",), contrast)
+    report = progress or (lambda fraction, message: None)
+    return _find_cord(image, None, request, contrast, _choose_device(device), report).centerline
 
 
-def choose_weights(
-    weights: str | Path | Sequence[str | Path], tasks: Sequence[str]
-) -> dict[str, LoadedWeights]:
-    """Return loaded weights for each task, the defaults where nothing else was asked for.
+@dataclass(frozen=True)
+class _Finding:
+    """Where the cord is, and the weights of every task, with the contrast they were chosen by."""
 
-    Raises
-    ------
-    WeightsMissing, WeightsCorrupt
-        If a set cannot be loaded.
-    InvalidArgument
-        If a set is for none of the tasks, or two are for the same.
-    """
-    asked = [weights] if isinstance(weights, str | Path) else list(weights)
-    chosen: dict[str, LoadedWeights] = {}
-    for name in asked:
-        if name == "default":
-            continue
-        loaded = load_weights(name)
-        task = loaded.specification.task
-        if task not in tasks:
-            raise InvalidArgument(
-                f"the weights {name} are for the {task.replace('_', ' ')}, which is not asked for",
-                f"give weights for the {' or the '.join(tasks)}",
-            )
-        if task in chosen:
-            raise InvalidArgument(
-                f"two sets of weights were given for the {task}", "give one a task"
-            )
-        chosen[task] = loaded
-    if "lesion" in tasks and "lesion" not in chosen:
-        raise WeightsMissing(
-            "no lesion weights ship with this version",
-            "fetch published ones with `spinalcordseg weights fetch t2s_lesion` (T2*w) or"
-            " t2_ax_lesion (axial T2w), and give their name with --weights",
-        )
-    return {task: chosen.get(task) or load_weights(task) for task in tasks}
+    centerline: Centerline
+    weights: dict[str, LoadedWeights]
+    contrast: ContrastChoice | None
+
+
+def _find_cord(
+    image: sitk.Image,
+    given: Centerline | None,
+    request: Request,
+    contrast: str,
+    device: str,
+    report: Progress,
+) -> _Finding:
+    chosen, found, told = dict(request.chosen), given, None
+    if found is None and "centerline" in chosen:
+        found = detect_cord(image, chosen["centerline"], device, report).centerline
+    if request.by_contrast:
+        told = choose_contrast(image, found, request.by_contrast, contrast, device)
+        chosen |= load_by_contrast(request.by_contrast, told.contrast)
+    if found is None:
+        found = detect_cord(image, chosen["centerline"], device, report).centerline
+    return _Finding(found, chosen, told)
+
+
+def _told(guess: ContrastGuess) -> ContrastChoice:
+    return ContrastChoice(guess.contrast, guess.confidence, {})
 
 
 def _tasks(structures: Sequence[str], centerline: Centerline | None) -> tuple[str, ...]:
@@ -246,10 +247,7 @@ def _check_arguments(
             raise InvalidArgument(
                 f"there is no structure {name!r}", f"choose from {', '.join(STRUCTURES)}"
             )
-    if contrast != "auto" and contrast not in CONTRASTS:
-        raise InvalidArgument(
-            f"there is no contrast {contrast!r}", f"choose from auto, {', '.join(CONTRASTS)}"
-        )
+    _check_contrast(contrast)
     if refine is not None:
         raise InvalidArgument(
             f"this version has no refinement {refine!r}", "leave the refinement out"
@@ -259,6 +257,13 @@ def _check_arguments(
     if threshold is not None and not 0 < threshold < 1:
         raise InvalidArgument(
             f"the threshold {threshold} is not a probability", "give a number between 0 and 1"
+        )
+
+
+def _check_contrast(contrast: str) -> None:
+    if contrast != "auto" and contrast not in CONTRASTS:
+        raise InvalidArgument(
+            f"there is no contrast {contrast!r}", f"choose from auto, {', '.join(CONTRASTS)}"
         )
 
 
@@ -333,7 +338,7 @@ def _own_slice_index(image: sitk.Image) -> np.ndarray:
 
 def _provenance(
     parameters: dict[str, Any],
-    guess: ContrastGuess,
+    told: ContrastChoice,
     used: Sequence[LoadedWeights],
     seconds: dict[str, float],
 ) -> dict[str, Any]:
@@ -358,9 +363,10 @@ def _provenance(
         ],
         "parameters": parameters,
         "contrast": {
-            "found": guess.contrast,
-            "confidence": round(guess.confidence, 3),
+            "found": told.contrast,
+            "confidence": round(told.confidence, 3),
             "asked": parameters["contrast"],
+            "compared": {name: round(score, 3) for name, score in told.compared.items()},
         },
         "seconds": seconds,
     }

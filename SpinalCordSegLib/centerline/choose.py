@@ -17,7 +17,7 @@ from scipy import ndimage
 from ..field_of_view import crop_to_content
 from ..images import array_from, to_network_order
 from ..weights import LoadedWeights
-from .detect import _Looker
+from .heatmap import CordHeatmap
 
 # A find this far from the line between its neighbours is consistent; further apart, it may be
 # further off by this share of the distance between the slices.
@@ -94,7 +94,7 @@ def rank_candidates(
     for index, candidate in enumerate(candidates):
         if progress:
             progress(index / len(candidates), f"trying {candidate.specification.name}")
-        look = _Looker(volume, spacing, candidate, device)
+        look = CordHeatmap(volume, spacing, candidate, device)
         heat = look.at_whole_slices(chosen, None)
         parts = _judge(heat, look.threshold, np.array(look.spacing_mm), chosen * spacing[2])
         score = float(np.prod(parts))

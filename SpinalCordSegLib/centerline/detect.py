@@ -12,16 +12,14 @@ from dataclasses import dataclass
 
 import numpy as np
 import SimpleITK as sitk
-import torch
 from scipy import ndimage
 
 from ..errors import CordNotFound
 from ..field_of_view import crop_to_content
 from ..images import array_from, to_network_order
-from ..networks import place
 from ..weights import LoadedWeights
-from ..weights.specification import Preprocessing
 from .curve import Centerline, smooth_curve
+from .heatmap import CordHeatmap
 from .optic import optimal_path
 
 # OptiC's slope weight was tuned on distance maps counted in voxels of this size.
@@ -29,12 +27,6 @@ _EVIDENCE_UNIT_MM = 0.5
 
 _COARSE_STEP_MM = 6.0
 _FINE_STEP_MM = 2.0
-
-# Pixels of nothing around whole slices: the networks were trained on fields of view that end
-# inside the patch, and see a cord at the very edge of their input badly.
-_MARGIN = 12
-
-_BATCH_PIXELS = 60_000
 
 # Evidence further than this from the main run, along the cord, is another organ's.
 _LONGEST_GAP_MM = 40.0
@@ -89,7 +81,7 @@ def detect_cord(
     ordered = crop_to_content(to_network_order(image))
     volume = array_from(ordered)
     spacing = ordered.GetSpacing()
-    look = _Looker(volume, spacing, weights, device)
+    look = CordHeatmap(volume, spacing, weights, device)
 
     slices = _every(volume.shape[2], _COARSE_STEP_MM / spacing[2])
     heat = look.at_whole_slices(slices, _between(progress, 0.0, 0.6))
@@ -141,151 +133,6 @@ def distance_map(
     for k in np.flatnonzero(inside.any(axis=(0, 1))):
         depth[:, :, k] = ndimage.distance_transform_edt(inside[:, :, k], sampling=spacing_mm[:2])
     return depth / _EVIDENCE_UNIT_MM
-
-
-class _Looker:
-    """The network with the image under it: slices and tiles in, probabilities out."""
-
-    def __init__(
-        self, volume: np.ndarray, spacing: Sequence[float], weights: LoadedWeights, device: str
-    ) -> None:
-        self.volume = volume
-        self.preprocessing = weights.specification.preprocessing
-        self.threshold = weights.specification.threshold
-        self.network = place(weights.network, device)
-        self.device = device
-        self.spacing_mm = tuple(
-            wanted or own
-            for wanted, own in zip(self.preprocessing.spacing_mm[:2], spacing[:2], strict=True)
-        )
-        self.step = np.array([s / own for s, own in zip(self.spacing_mm, spacing, strict=False)])
-        self.size = tuple(
-            max(1, round(n / step)) for n, step in zip(volume.shape, self.step, strict=False)
-        )
-        self.limits = _intensity_limits(volume, self.preprocessing)
-
-    def to_image_index(self, pixel: np.ndarray) -> np.ndarray:
-        """Return continuous image indices of pixel positions, both (N, 2)."""
-        return (pixel + 0.5) * self.step - 0.5
-
-    def at_whole_slices(
-        self, slices: np.ndarray, progress: Callable[[float, str], None] | None
-    ) -> np.ndarray:
-        """Return probabilities (X, Y, len(slices)) on whole slices."""
-        corners = np.full((slices.size, 2), -_MARGIN)
-        framed = [n + 2 * _MARGIN for n in self.size]
-        heat = self._look(slices, corners, framed, "searching for the cord", progress)
-        return heat[_MARGIN:-_MARGIN, _MARGIN:-_MARGIN]
-
-    def at_tiles(
-        self,
-        slices: np.ndarray,
-        around: np.ndarray,
-        progress: Callable[[float, str], None] | None,
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """Return probabilities in tiles around a path, pasted in their bounding box.
-
-        Returns
-        -------
-        heat : ndarray, (X, Y, len(slices))
-        origin : ndarray, (2,)
-            Where the box starts, pixels.
-        """
-        side = self.preprocessing.patch_voxels[:2]
-        corners = np.rint(around).astype(int) - np.array(side) // 2
-        tiles = self._look(slices, corners, side, "following the cord", progress)
-        origin = corners.min(axis=0)
-        box = corners.max(axis=0) - origin + side
-        heat = np.zeros((*box, slices.size), np.float32)
-        for k, (x, y) in enumerate(corners - origin):
-            heat[x : x + side[0], y : y + side[1], k] = tiles[:, :, k]
-        return heat, origin
-
-    def _look(
-        self,
-        slices: np.ndarray,
-        corners: np.ndarray,
-        size: Sequence[int],
-        message: str,
-        progress: Callable[[float, str], None] | None,
-    ) -> np.ndarray:
-        stride = self.network.stride
-        padded = [-(-n // stride) * stride for n in size]
-        at_once = max(1, _BATCH_PIXELS // (padded[0] * padded[1]))
-        heat = np.zeros((*size, slices.size), np.float32)
-        for start in range(0, slices.size, at_once):
-            if progress:
-                progress(start / slices.size, message)
-            chosen = range(start, min(start + at_once, slices.size))
-            batch = np.stack([self._input(slices[k], corners[k], padded) for k in chosen])
-            with torch.inference_mode():
-                tensor = torch.from_numpy(batch)[:, None].to(self.device)
-                output = self.network(tensor.contiguous(memory_format=torch.channels_last))
-            values = output[:, 0, : size[0], : size[1]].float().cpu().numpy()
-            heat[:, :, list(chosen)] = values.transpose(1, 2, 0)
-        return heat
-
-    def _input(self, k: int, corner: np.ndarray, size: Sequence[int]) -> np.ndarray:
-        """Return one normalised slice, or a tile of it; what lies outside the image is 0."""
-        pixels = [c + np.arange(n) for c, n in zip(corner, size, strict=True)]
-        pixel_slice = _sample_plane(self.volume[:, :, k], pixels, self.step)
-        return _normalise(pixel_slice, self.preprocessing, self.limits)
-
-
-def _sample_plane(plane: np.ndarray, pixels: Sequence[np.ndarray], step: np.ndarray) -> np.ndarray:
-    """Resample a slice onto a lattice of pixels `step` voxels wide; NaN outside the image.
-
-    Pixels wider than voxels average what they cover.
-    """
-    result = plane.astype(np.float32)
-    outside = []
-    for axis in range(2):
-        count = plane.shape[axis]
-        position = (pixels[axis] + 0.5) * step[axis] - 0.5
-        outside.append((position < -0.5 - 1e-6) | (position > count - 0.5 + 1e-6))
-        if step[axis] > 1.0:
-            result = ndimage.gaussian_filter1d(
-                result, 0.5 * np.sqrt(step[axis] ** 2 - 1), axis=axis, mode="nearest"
-            )
-        result = _interpolate_axis(result, np.clip(position, 0, count - 1), axis)
-    result[outside[0], :] = np.nan
-    result[:, outside[1]] = np.nan
-    return result
-
-
-def _interpolate_axis(values: np.ndarray, position: np.ndarray, axis: int) -> np.ndarray:
-    """Linear interpolation of `values` at fractional indices along one axis."""
-    low = np.floor(position).astype(int)
-    high = np.minimum(low + 1, values.shape[axis] - 1)
-    shape = [1] * values.ndim
-    shape[axis] = -1
-    weight = (position - low).astype(np.float32).reshape(shape)
-    return np.take(values, low, axis) * (1 - weight) + np.take(values, high, axis) * weight
-
-
-def _intensity_limits(volume: np.ndarray, preprocessing: Preprocessing) -> tuple[float, float]:
-    if preprocessing.intensity != "percentile255":
-        return 0.0, 1.0
-    low, high = np.percentile(volume, [2, 98])
-    return float(low), float(max(high, low + 1e-6))
-
-
-def _normalise(
-    values: np.ndarray, preprocessing: Preprocessing, limits: tuple[float, float]
-) -> np.ndarray:
-    seen = np.isfinite(values)
-    if not seen.any():
-        return np.zeros(values.shape, np.float32)
-    if preprocessing.intensity == "percentile255":
-        low, high = limits
-        scaled = (np.clip(values, low, high) - low) * (255 / (high - low))
-        normalised = (scaled - preprocessing.mean) / preprocessing.std
-        return np.where(seen, normalised, -preprocessing.mean / preprocessing.std).astype(
-            np.float32
-        )
-    inside = values[seen]
-    normalised = (values - inside.mean()) / (inside.std() + 1e-5)
-    return np.where(seen, normalised, 0).astype(np.float32)
 
 
 def _every(count: int, step: float) -> np.ndarray:

@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""CNN2 for the cord: 3D patches along the curve (Gros 2019, section 2.2.3)."""
+"""CNN2 for the cord: patches along the curve (Gros 2019, section 2.2.3).
+
+The patches are 3D as in the paper; the published tool also has networks for single slices.
+"""
 
 from __future__ import annotations
 
@@ -13,11 +16,12 @@ from ..centerline.curve import Centerline
 from ..errors import CordNotFound
 from ..field_of_view import crop_to_content, embed
 from ..images import array_from, image_from, restore_grid, to_network_order
+from ..intensity import intensity_limits, normalised
 from ..networks import place
 from ..weights import LoadedWeights
 from .along_curve import straighten, unstraighten
 from .cleanup import clean_cord_mask
-from .patches import predict_along
+from .patches import predict_along, predict_slices
 
 
 @dataclass(frozen=True)
@@ -56,7 +60,7 @@ def segment_cord(
     centerline : Centerline
         Slices that it does not cross are left empty.
     weights : LoadedWeights
-        A 3D cord network and its preprocessing.
+        A cord network, 3D or for axial slices, and its preprocessing.
     threshold : float, optional
         Probability from which on a voxel is cord; the weights' own by default.
     progress : callable, optional
@@ -81,10 +85,9 @@ def segment_cord(
         wanted or own
         for wanted, own in zip(preprocessing.spacing_mm, ordered.GetSpacing(), strict=True)
     )
-    width_x, width_y, length = preprocessing.patch_voxels
-    block = straighten(volume, ordered.GetSpacing(), curve, spacing, (width_x, width_y))
-    network = place(weights.network, device)
-    along = predict_along(block.values, network, length, device, progress)
+    width = preprocessing.patch_voxels[:2]
+    block = straighten(volume, ordered.GetSpacing(), curve, spacing, width)
+    along = _probability_along(block.values, weights, device, progress)
     probability = unstraighten(block, along, volume.shape)
 
     threshold = weights.specification.threshold if threshold is None else threshold
@@ -101,3 +104,23 @@ def segment_cord(
         probability=restore_grid(embed(image_from(probability, ordered), whole), image),
         filled_slices=tuple(first + int(k) for k in cleaned.filled_slices),
     )
+
+
+def _probability_along(
+    values: np.ndarray,
+    weights: LoadedWeights,
+    device: str,
+    progress: Callable[[float, str], None] | None,
+) -> np.ndarray:
+    """Return the network's probabilities on the straight block around the curve."""
+    preprocessing = weights.specification.preprocessing
+    limits = intensity_limits(values, preprocessing)
+    network = place(weights.network, device)
+
+    def normalise(window: np.ndarray) -> np.ndarray:
+        return normalised(window, preprocessing, limits)
+
+    if network.dimensions == 2:
+        return predict_slices(values, network, device, progress, normalise)
+    length = preprocessing.patch_voxels[2]
+    return predict_along(values, network, length, device, progress, normalise)

@@ -19,12 +19,13 @@ from ..centerline.curve import Centerline
 from ..errors import CordNotFound, InvalidArgument
 from ..field_of_view import crop_to_content, embed
 from ..images import array_from, image_from, restore_grid, to_network_order
+from ..intensity import zero_mean_unit_variance
 from ..measurement.lesions import Lesion, drop_small_lesions, measure_lesions
 from ..networks import place
 from ..weights import LoadedWeights
 from ..weights.specification import Preprocessing
 from .along_curve import straighten, unstraighten
-from .patches import predict_along, zero_mean_unit_variance
+from .patches import predict_along
 from .standardisation import standardise
 
 # A voxel beside the cord in the slice may be partly cord: lesions may reach that far, not further.

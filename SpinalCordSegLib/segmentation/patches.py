@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A 3D network over a block longer than its patch: overlapping windows, blended."""
+"""A network over a block longer than its patch: overlapping windows blended, or slice by slice."""
 
 from __future__ import annotations
 
@@ -8,26 +8,12 @@ from collections.abc import Callable
 import numpy as np
 import torch
 
-from ..networks import Network
+from ..intensity import zero_mean_unit_variance
+from ..networks import Network, memory_layout
 
 _BATCH = 2
+_SLICES = 16
 _FEWEST_ROWS = 16
-
-
-def zero_mean_unit_variance(window: np.ndarray) -> np.ndarray:
-    """Normalise a window over the part of it that lies in the image; elsewhere it becomes 0.
-
-    Parameters
-    ----------
-    window : ndarray, (X, Y, Z)
-        NaN outside the image.
-    """
-    seen = np.isfinite(window)
-    if not seen.any():
-        return np.zeros(window.shape, np.float32)
-    inside = window[seen]
-    normalised = (window - inside.mean()) / (inside.std() + 1e-5)
-    return np.where(seen, normalised, 0).astype(np.float32)
 
 
 def predict_along(
@@ -85,6 +71,29 @@ def predict_along(
     return blended[:, :, margin : margin + rows]
 
 
+def predict_slices(
+    values: np.ndarray,
+    network: Network,
+    device: str = "cpu",
+    progress: Callable[[float, str], None] | None = None,
+    normalise: Callable[[np.ndarray], np.ndarray] = zero_mean_unit_variance,
+    message: str = "outlining the cord",
+) -> np.ndarray:
+    """Return the probabilities of a 2D network on the slices of a block.
+
+    Parameters and result are those of :func:`predict_along`.
+    """
+    probability = np.zeros(values.shape, np.float32)
+    for first in range(0, values.shape[2], _SLICES):
+        if progress:
+            progress(first / values.shape[2], message)
+        planes = np.moveaxis(values[:, :, first : first + _SLICES], 2, 0)
+        found = _run(network, np.stack([normalise(plane) for plane in planes]), device)
+        probability[:, :, first : first + _SLICES] = np.moveaxis(found, 0, 2)
+    probability[~np.isfinite(values)] = 0
+    return probability
+
+
 def _window_starts(rows: int, length: int) -> list[int]:
     if rows <= length:
         return [0]
@@ -100,7 +109,7 @@ def _fade(length: int) -> np.ndarray:
 def _run(network: Network, batch: np.ndarray, device: str) -> np.ndarray:
     with torch.inference_mode():
         tensor = torch.from_numpy(batch)[:, None].to(device)
-        tensor = tensor.contiguous(memory_format=torch.channels_last_3d)
+        tensor = tensor.contiguous(memory_format=memory_layout(network))
         # A cord is as good as its mirror image; the mean of both is steadier than either.
         output = (network(tensor) + network(tensor.flip(2)).flip(2)) / 2
     return output[:, 0].float().cpu().numpy()

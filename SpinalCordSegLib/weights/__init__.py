@@ -7,7 +7,14 @@ import os
 from typing import TYPE_CHECKING
 
 from .specification import Preprocessing, WeightsSpecification
-from .store import KERAS_SUFFIXES, LoadedWeights, locate, read_weights, save_weights
+from .store import (
+    KERAS_SUFFIXES,
+    LoadedWeights,
+    is_installed,
+    locate,
+    read_weights,
+    save_weights,
+)
 
 if TYPE_CHECKING:
     from ..networks import Network
@@ -16,6 +23,7 @@ __all__ = [
     "LoadedWeights",
     "Preprocessing",
     "WeightsSpecification",
+    "is_installed",
     "load_network",
     "load_weights",
     "locate",

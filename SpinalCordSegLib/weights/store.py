@@ -93,6 +93,11 @@ def locate(path_or_name: str | os.PathLike[str]) -> Path:
     return path
 
 
+def is_installed(name: str) -> bool:
+    """Tell whether a set of that name lies in :func:`weights_folder`."""
+    return (weights_folder() / f"{name}{SUFFIX}").is_file()
+
+
 def read_weights(path: Path) -> LoadedWeights:
     """Return the network of a safetensors file.
 

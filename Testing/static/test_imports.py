@@ -27,7 +27,9 @@ LEVELS = (
     {"images", "headers"},
     {"networks"},
     {"weights"},
+    {"intensity"},
     {"centerline", "segmentation", "levelset", "measurement"},
+    {"choice"},
     {"pipeline"},
     {"cli", "__main__"},
 )

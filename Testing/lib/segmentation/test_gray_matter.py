@@ -187,7 +187,7 @@ def test_a_constant_image_keeps_its_shape(size: tuple[int, int, int], procedure:
     ("kind", "scan", "least"),
     [
         ("challenge", "subj-c/t2s_uncropped", 0.885),
-        ("large", "subj-c/t2s_uncropped", 0.90),
+        ("large", "subj-c/t2s_uncropped", 0.905),
         ("large", "subj-e/t2s_run1", 0.90),
     ],
 )
@@ -219,7 +219,7 @@ def test_padding_changes_nothing() -> None:
     found = segment_gray_matter(padded, curve, weights).probability
     cut = sitk.RegionOfInterest(found, image.GetSize(), (4, 0, 2))
     inside, whole = (sitk.GetArrayFromImage(i) for i in (cut, found))
-    assert np.ptp(inside) > 0.01
+    assert np.ptp(inside) > 0.005
     assert np.allclose(inside, sitk.GetArrayFromImage(plain), atol=1e-5)
     assert np.isclose(whole.sum(dtype=float), inside.sum(dtype=float))
 
