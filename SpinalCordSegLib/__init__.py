@@ -29,10 +29,13 @@ _LATER = {
     "Centerline": "centerline.curve",
     "Result": "result",
     "detect_centerline": "pipeline",
+    "measure_lesions": "measurement.lesions",
     "read_centerline": "centerline.curve",
     "read_image": "images",
     "segment": "pipeline",
     "segment_cord": "segmentation.cord",
+    "segment_gray_matter": "segmentation.gray_matter",
+    "segment_lesions": "segmentation.lesion",
 }
 
 __all__ = [

@@ -21,6 +21,7 @@ from .centerline.curve import Centerline
 from .contrasts import CONTRASTS
 from .errors import OutputNotWritable
 from .labels import LABELS, Label, label_named
+from .measurement.lesions import Lesion, measure_lesions
 from .output import all_or_none
 from .overview import overview_png
 from .result import Result
@@ -269,9 +270,16 @@ def _report(result: Result, image: sitk.Image) -> dict[str, Any]:
             "spacing_mm": [round(step, 6) for step in image.GetSpacing()],
         },
         "measurements": measurements(result.masks, result.centerline),
+        "lesions": [_plain(asdict(lesion)) for lesion in _lesions(result, image)],
         "review": [_plain(asdict(item)) for item in result.review],
         "provenance": _plain(result.provenance),
     }
+
+
+def _lesions(result: Result, image: sitk.Image) -> tuple[Lesion, ...]:
+    if "lesion" not in result.masks:
+        return ()
+    return measure_lesions(result.masks["lesion"], result.centerline, image)
 
 
 def _plain(value: Any) -> Any:

@@ -13,6 +13,8 @@ from __future__ import annotations
 import argparse
 import csv
 import os
+import tempfile
+import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
@@ -21,12 +23,14 @@ import numpy as np
 import SimpleITK as sitk
 
 import SpinalCordSegLib as scs
+from SpinalCordSegLib.choice import choose_contrast
 from SpinalCordSegLib.images import array_from, image_from, resample, to_network_order
 from SpinalCordSegLib.measurement.contrast import (
     ContrastGuess,
     ContrastMeasurements,
     detect_contrast,
 )
+from SpinalCordSegLib.weights.import_files import import_published
 
 FOLDER = Path(__file__).resolve().parent
 SHARED = Path(os.environ.get("SPINALCORDSEG_SHARED", FOLDER.parents[1].parent / "shared"))
@@ -90,9 +94,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("-o", "--output", type=Path, default=FOLDER)
     arguments = parser.parse_args()
+    choices = choices_of_weights()
     rows = [row for scan, kind in SCANS for row in judge(scan, kind)]
     arguments.output.mkdir(parents=True, exist_ok=True)
-    text = table(rows)
+    text = table(rows) + "\n" + choices
     (arguments.output / "contrast.md").write_text(text, encoding="utf-8")
     with (arguments.output / "contrast.csv").open("w", newline="", encoding="utf-8") as handle:
         writer = csv.DictWriter(handle, [f.name for f in fields(Row)], lineterminator="\n")
@@ -112,6 +117,35 @@ def judge(scan: str, kind: str) -> list[Row]:
         rows.append(row_of(scan, variant, is_kind, guess))
         print(scan, variant, guess.contrast, f"{guess.confidence:.2f}", flush=True)
     return rows
+
+
+def choices_of_weights() -> str:
+    """Return a table of the published centerline weights that `--weights sct` takes for a scan."""
+    lines = [
+        "# Published weights, chosen by contrast",
+        "",
+        "Intensities around the curve weighed with how well each published centerline network does",
+        "on nine slices (the T1w one could not be had).",
+        "",
+        "| scan | is | t2 network | t2s network | dwi network | chosen | confidence | right |",
+        "|---|---|---|---|---|---|---|---|",
+    ]
+    with tempfile.TemporaryDirectory() as folder:
+        os.environ["SPINALCORDSEG_WEIGHTS"] = folder
+        import_published(SHARED / "weights", lambda _: True)
+        for scan, kind in SCANS:
+            image = read(scan)
+            curve = scs.detect_centerline(image, device="cpu")
+            with warnings.catch_warnings(action="ignore"):
+                told = choose_contrast(image, curve, ("centerline",))
+            scores = " | ".join(f"{told.compared[name]:.2f}" for name in ("t2", "t2s", "dwi"))
+            right = told.contrast.removesuffix("_ax") == CONTRAST_OF[kind]
+            lines.append(
+                f"| {scan} | {kind} | {scores} | {told.contrast} | {told.confidence:.2f} "
+                f"| {'yes' if right else '**no**'} |"
+            )
+            print(lines[-1], flush=True)
+    return "\n".join([*lines, ""])
 
 
 def read(scan: str) -> sitk.Image:

@@ -196,6 +196,10 @@ def test_the_report_is_strict_json_with_measurements(
     assert cord["voxels"] == voxels
     assert cord["volume_mm3"] == pytest.approx(voxels * 1.0 * 1.25 * 2.5)
     assert cord["length_mm"] == pytest.approx(15 * 2.5, abs=1e-3)
+    (lesion,) = report["lesions"]
+    voxels = int(_array(result.masks["lesion"]).sum())
+    assert lesion["voxels"] == voxels and lesion["volume_mm3"] == pytest.approx(voxels * 3.125)
+    assert 7.5 - 1e-6 <= lesion["length_mm"] < 8.5 and 80 < lesion["mean_intensity"] < 120
     assert report["review"] == [
         {
             "slice_index": 7,
