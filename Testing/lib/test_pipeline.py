@@ -67,6 +67,16 @@ def test_provenance_says_how_the_result_came_about(result: scs.Result) -> None:
     assert {"weights", "centerline", "cord"} <= set(provenance["seconds"])
 
 
+def test_a_wrong_contrast_does_the_default_weights_no_harm(
+    result: scs.Result, phantom: tuple[sitk.Image, sitk.Image]
+) -> None:
+    # The phantom is T2w.
+    other = scs.segment(phantom[0], contrast="t1", device="cpu")
+    masks = (sitk.GetArrayFromImage(r.masks["cord"]) for r in (result, other))
+    assert np.array_equal(*masks)
+    assert other.provenance["contrast"]["asked"] == "t1"
+
+
 def test_the_review_names_slices_of_the_image_as_stored(
     phantom: tuple[sitk.Image, sitk.Image],
 ) -> None:
