@@ -27,8 +27,10 @@ from .version import __version__
 # Loaded on first use: importing the package must not wait for torch.
 _LATER = {
     "Centerline": "centerline.curve",
+    "Evaluation": "evaluation.evaluate",
     "Result": "result",
     "detect_centerline": "pipeline",
+    "evaluate": "evaluation.evaluate",
     "measure_lesions": "measurement.lesions",
     "read_centerline": "centerline.curve",
     "read_image": "images",

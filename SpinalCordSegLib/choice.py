@@ -21,6 +21,7 @@ from .centerline.detect import detect_cord
 from .contrasts import CONTRASTS
 from .errors import CordNotFound, InvalidArgument, WeightsMissing
 from .measurement.contrast import detect_contrast
+from .segmentation.cord import segment_cord
 from .weights import LoadedWeights, is_installed, load_weights
 from .weights.registry import EVERY_PUBLISHED, PublishedWeights, published_weights
 
@@ -28,8 +29,8 @@ from .weights.registry import EVERY_PUBLISHED, PublishedWeights, published_weigh
 # either kind of evidence can be wrong.
 _LEAST_SHARE = 0.1
 _LEAST_SCORE = 0.1
-# What counts for a contrast whose network is not on this computer.
-_UNKNOWN_SCORE = 0.5
+# A network that is not on this computer is taken to do this part as well as the best that is.
+_UNKNOWN_PART = 0.7
 
 _SURE = 0.8
 
@@ -199,7 +200,12 @@ def _shares(
     try:
         if centerline is None:
             centerline = detect_cord(image, load_weights("centerline"), device).centerline
-        return detect_contrast(image, centerline).scores
+        guess = detect_contrast(image, centerline)
+        if guess.confidence < _SURE:
+            # Worth the time of an outline, where a disc around the curve does not tell.
+            cord = segment_cord(image, centerline, load_weights("cord"), device=device)
+            guess = detect_contrast(image, centerline, cord.mask)
+        return guess.scores
     except CordNotFound:
         return None
 
@@ -210,8 +216,9 @@ def _weigh(
     """Return the contrast that both kinds of evidence speak for."""
     evidence = {}
     least = _LEAST_SHARE if scores else 0.0
+    unknown = _UNKNOWN_PART * max(scores.values(), default=1.0)
     for contrast, share in shares.items():
-        score = scores.get(_finder_contrast(contrast), _UNKNOWN_SCORE)
+        score = scores.get(_finder_contrast(contrast), unknown)
         # Networks of other contrasts often do half as well; squared, that tells against them.
         evidence[contrast] = max(share, least) * max(score, _LEAST_SCORE) ** 2
     best = max(evidence, key=lambda contrast: evidence[contrast])
@@ -254,7 +261,7 @@ def _check_installed(tasks: Sequence[str], contrasts: Sequence[str] | Mapping[st
             )
         if not any(is_installed(entry.name) for entry in suitable):
             names = ", ".join(dict.fromkeys(entry.name for entry in suitable))
-            one = suitable[0].name if len(contrasts) == 1 else EVERY_PUBLISHED
+            one = suitable[0].name if len(contrasts) == 1 else suitable[0].collection
             raise WeightsMissing(
                 f"the published {name} weights are not on this computer ({names})",
                 f"fetch them with `spinalcordseg weights fetch {one}`",

@@ -127,6 +127,34 @@ def sample_command(arguments: argparse.Namespace, report: Reporter) -> list[Path
     return [write_sample(arguments.output, arguments.real, arguments.overwrite)]
 
 
+def evaluate_command(arguments: argparse.Namespace, report: Reporter) -> list[Path]:
+    """Compare masks with references and write what that comes to."""
+    from .evaluation.comparison_files import comparison_paths, write_comparison
+    from .output import check_output
+
+    paths = comparison_paths(arguments.output)
+    check_output(arguments.output.parent, paths, arguments.overwrite)
+    if not any(path.suffix == ".png" for path in paths):
+        report.warning(
+            "no picture will be drawn: pip install matplotlib, or spinalcordseg[evaluate]"
+        )
+    report(0.0, "reading the masks")
+    from .evaluation.comparison import compare
+
+    comparison = compare(
+        arguments.prediction,
+        arguments.reference,
+        STRUCTURE_NAMES[arguments.structure],
+        arguments.label,
+        arguments.reference_label,
+        progress=_part(report, 0.05, 0.95),
+    )
+    for warning in comparison.warnings:
+        report.warning(warning)
+    report(0.95, "writing the results")
+    return write_comparison(comparison, arguments.output, arguments.overwrite)
+
+
 def train_command(arguments: argparse.Namespace, report: Reporter) -> list[Path]:
     """Train a model, or go on with a training that was interrupted."""
     from .output import check_output
@@ -199,6 +227,7 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
     _add_segment(commands)
     _add_centerline(commands)
+    _add_evaluate(commands)
     _add_sample(commands)
     _add_train(commands)
     _add_weights(commands)
@@ -238,6 +267,42 @@ def _add_centerline(commands: Any) -> None:
     )
     _add_image_options(parser)
     parser.set_defaults(run=centerline_command)
+
+
+def _add_evaluate(commands: Any) -> None:
+    parser = commands.add_parser(
+        "evaluate", allow_abbrev=False, help="how well masks agree with references"
+    )
+    parser.add_argument("prediction", type=Path, metavar="PREDICTION", help="a mask, or a folder")
+    parser.add_argument(
+        "reference", type=Path, metavar="REFERENCE", help="the same, drawn by somebody who knows"
+    )
+    parser.add_argument(
+        "--structure",
+        choices=("cord", "lesion", "gm"),
+        default="cord",
+        help="what the masks show, and so which metrics (default: cord)",
+    )
+    parser.add_argument(
+        "--label",
+        type=_label,
+        metavar="N",
+        help="count this value of the predictions (default: all but 0)",
+    )
+    parser.add_argument(
+        "--reference-label", type=_label, metavar="N", help="the same for the references"
+    )
+    parser.add_argument(
+        "-o",
+        "--output",
+        type=Path,
+        required=True,
+        metavar="FILE.json",
+        help="the result; a table (.csv) and a picture (.png) are written beside it",
+    )
+    parser.add_argument("--overwrite", action="store_true", help="replace results that exist")
+    _add_progress_option(parser)
+    parser.set_defaults(run=evaluate_command)
 
 
 def _add_sample(commands: Any) -> None:
@@ -394,6 +459,12 @@ def _volume(text: str) -> int | str:
         return text
     if not text.isdecimal():
         raise argparse.ArgumentTypeError(f"{text!r} is neither a volume's index nor mean")
+    return int(text)
+
+
+def _label(text: str) -> int:
+    if not text.isdecimal() or int(text) == 0:
+        raise argparse.ArgumentTypeError(f"{text!r} is no label: 1, 2, 3 and so on")
     return int(text)
 
 

@@ -163,6 +163,22 @@ def restore_grid(image: sitk.Image, original: sitk.Image) -> sitk.Image:
     return restored
 
 
+def own_slice_index(image: sitk.Image) -> NDArray[np.int_]:
+    """Return for each axial slice in network order its index in the image as it is stored."""
+    ordered = to_network_order(image)
+    last = ordered.GetSize()[2] - 1
+    if last == 0:
+        return np.zeros(1, int)
+    ends = [
+        image.TransformPhysicalPointToContinuousIndex(
+            ordered.TransformIndexToPhysicalPoint((0, 0, k))
+        )
+        for k in (0, last)
+    ]
+    axis = int(np.argmax(np.abs(np.subtract(ends[1], ends[0]))))
+    return np.rint(np.linspace(ends[0][axis], ends[1][axis], last + 1)).astype(int)
+
+
 def array_from(image: sitk.Image) -> NDArray[Any]:
     """Return the voxels of an image as an array (X, Y, Z), in the order of its own axes."""
     return sitk.GetArrayFromImage(image).transpose()

@@ -20,7 +20,7 @@ from .centerline.detect import detect_cord
 from .choice import ContrastChoice, Request, choose_contrast, load_by_contrast, read_request
 from .contrasts import CONTRASTS
 from .errors import InvalidArgument
-from .images import array_from, check_image, to_network_order
+from .images import array_from, check_image, own_slice_index, to_network_order
 from .labels import STRUCTURES, label_named
 from .measurement.contrast import ContrastGuess, detect_contrast
 from .measurement.gray_matter import has_gray_matter_contrast
@@ -312,7 +312,7 @@ def _review(
     doubts = doubtful_slices(
         array_from(mask) > 0, array_from(probability), mask.GetSpacing(), cord.filled_slices
     )
-    own_index = _own_slice_index(image)
+    own_index = own_slice_index(image)
     curve = centerline.in_slices(mask)
     items = []
     for doubt in doubts:
@@ -320,20 +320,6 @@ def _review(
         position = mask.TransformContinuousIndexToPhysicalPoint([float(x), float(y), doubt.row])
         items.append(ReviewItem(int(own_index[doubt.row]), position, doubt.reason, doubt.severity))
     return tuple(items)
-
-
-def _own_slice_index(image: sitk.Image) -> np.ndarray:
-    """Return for each axial slice in network order its index in the image as it is stored."""
-    ordered = to_network_order(image)
-    rows = np.arange(ordered.GetSize()[2])
-    own = [
-        image.TransformPhysicalPointToContinuousIndex(
-            ordered.TransformIndexToPhysicalPoint((0, 0, int(k)))
-        )
-        for k in rows[[0, -1]]
-    ]
-    axis = int(np.argmax(np.abs(np.subtract(own[1], own[0])))) if rows.size > 1 else 2
-    return np.rint(np.linspace(own[0][axis], own[1][axis], rows.size)).astype(int)
 
 
 def _provenance(

@@ -100,7 +100,7 @@ def test_lesion_weights_go_by_the_contrast(shared: Path, installed: Path) -> Non
 @pytest.mark.parametrize(
     ("weights", "tasks", "contrast", "error", "remedy"),
     [
-        ("sct", ("cord",), "auto", scs.WeightsMissing, "weights fetch sct"),
+        ("sct", ("cord",), "auto", scs.WeightsMissing, "weights fetch deepseg_sc_models"),
         ("sct", ("cord",), "t1", scs.WeightsMissing, "weights fetch t1_sc_3d"),
         ("default", ("lesion",), "t2", scs.WeightsMissing, "weights fetch t2_lesion"),
         ("default", ("lesion",), "dwi", scs.InvalidArgument, "--contrast"),

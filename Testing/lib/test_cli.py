@@ -152,13 +152,17 @@ def test_centerline_writes_the_curve_alone(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    def detect(image: sitk.Image, weights: Any, device: str, progress: Any) -> Centerline:
+    def detect(
+        image: sitk.Image, weights: Any, contrast: str, device: str, progress: Any
+    ) -> Centerline:
+        assert contrast == "t1"
         progress(1.0, "done")
         return _result(image).centerline
 
     monkeypatch.setattr(pipeline, "detect_centerline", detect)
     out = tmp_path / "out"
-    assert main(["centerline", str(scan), "-o", str(out), "--progress", "none"]) == 0
+    told = ["--contrast", "t1", "--progress", "none"]
+    assert main(["centerline", str(scan), "-o", str(out), *told]) == 0
     assert sorted(os.listdir(out)) == ["scan_centerline.csv", "scan_centerline.mrk.json"]
     assert main(["centerline", str(scan), "-o", str(out), "--progress", "none"]) == 2
 
@@ -302,11 +306,15 @@ def test_wrong_arguments(
 
 
 def test_lesions_without_their_weights_say_how_to_fetch_them(
-    scan: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    scan: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
+    monkeypatch.setenv("SPINALCORDSEG_WEIGHTS", str(tmp_path / "none"))
     out = tmp_path / "out"
     assert main(["segment", str(scan), "-o", str(out), "--structures", "cord,lesion"]) == 4
-    assert "weights fetch t2s_lesion" in capsys.readouterr().err
+    assert "weights fetch deepseg_lesion_models" in capsys.readouterr().err
     assert not out.exists()
 
 

@@ -235,8 +235,9 @@ def test_wrong_arguments_are_refused(
 
 
 def test_lesions_need_weights_that_the_user_fetches(
-    phantom: tuple[sitk.Image, sitk.Image],
+    phantom: tuple[sitk.Image, sitk.Image], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setenv("SPINALCORDSEG_WEIGHTS", str(tmp_path))
     with pytest.raises(scs.WeightsMissing, match="weights fetch"):
         scs.segment(phantom[0], structures=("lesion",), device="cpu")
 

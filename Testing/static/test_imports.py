@@ -30,6 +30,7 @@ LEVELS = (
     {"intensity"},
     {"centerline", "segmentation", "levelset", "measurement"},
     {"choice"},
+    {"evaluation"},
     {"pipeline"},
     {"cli", "__main__"},
 )
