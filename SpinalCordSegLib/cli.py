@@ -31,6 +31,7 @@ from .version import __version__
 PROGRAM = "spinalcordseg"
 DEVICES = ("auto", "cpu", "cuda", "mps")
 # The words of --structures, and the library's names for them.
+MODEL_NAMES = {"gm": "gray_matter", "csm-unet": "csm_unet"}
 STRUCTURE_NAMES = {"cord": "cord", "gm": "gray_matter", "wm": "white_matter", "lesion": "lesion"}
 
 
@@ -165,7 +166,7 @@ def train_command(arguments: argparse.Namespace, report: Reporter) -> list[Path]
 
     return [
         train_model(
-            arguments.model,
+            MODEL_NAMES.get(arguments.model, arguments.model),
             arguments.labels,
             arguments.output,
             configuration=arguments.config,
@@ -316,7 +317,7 @@ def _add_sample(commands: Any) -> None:
 
 def _add_train(commands: Any) -> None:
     parser = commands.add_parser("train", allow_abbrev=False, help="train a network's weights")
-    parser.add_argument("model", metavar="MODEL", help="centerline or cord")
+    parser.add_argument("model", metavar="MODEL", help="centerline, cord, gm or csm-unet")
     parser.add_argument(
         "--labels", type=Path, required=True, metavar="DIR", help="folder of the PAM50 label maps"
     )

@@ -90,12 +90,12 @@ def detect_cord(
             "no spinal cord was found in the image",
             "check that it shows the spine, or give its centerline with --centerline",
         )
-    coarse = _optimise(heat, look.spacing_mm, slices * spacing[2], look.threshold)
+    coarse = best_path(heat, look.spacing_mm, slices * spacing[2], look.threshold)
 
     slices = _every(volume.shape[2], _FINE_STEP_MM / spacing[2])
     around = _interpolate(coarse, _every(volume.shape[2], _COARSE_STEP_MM / spacing[2]), slices)
     heat, origin = look.at_tiles(slices, around, _between(progress, 0.6, 1.0))
-    path = _optimise(heat, look.spacing_mm, slices * spacing[2], look.threshold)
+    path = best_path(heat, look.spacing_mm, slices * spacing[2], look.threshold)
     centre, evidence = _centres(heat, path, look.threshold)
     centre += origin
 
@@ -135,6 +135,37 @@ def distance_map(
     return depth / _EVIDENCE_UNIT_MM
 
 
+def best_path(
+    heat: np.ndarray, spacing_mm: Sequence[float], height_mm: np.ndarray, threshold: float
+) -> np.ndarray:
+    """Return OptiC's path through a heat map.
+
+    Parameters
+    ----------
+    heat : ndarray, (X, Y, Z)
+        Probability of cord.
+    spacing_mm : (x, y)
+    height_mm : ndarray of float, (Z,)
+        Where the slices lie along the cord.
+    threshold : float
+        Probabilities below it count as background.
+
+    Returns
+    -------
+    ndarray of int, (Z, 2)
+        Pixels; the middle of every slice where no probability reaches the threshold.
+    """
+    # No best path leaves the box around the evidence: it would only grow steeper.
+    x, y = (np.flatnonzero((heat >= threshold).any(axis=axes)) for axes in ((1, 2), (0, 2)))
+    if x.size == 0:
+        return np.repeat([np.array(heat.shape[:2]) // 2], heat.shape[2], axis=0)
+    low = np.maximum((x[0] - 1, y[0] - 1), 0)
+    boxed = heat[low[0] : x[-1] + 2, low[1] : y[-1] + 2]
+    evidence = distance_map(boxed, threshold, spacing_mm)
+    gaps = np.diff(height_mm)
+    return optimal_path(evidence, (spacing_mm[0], spacing_mm[1], gaps)) + low
+
+
 def _every(count: int, step: float) -> np.ndarray:
     """Return indices 0 … count - 1 about `step` apart, the first and the last among them."""
     steps = max(1, int(np.ceil((count - 1) / max(step, 1.0))))
@@ -147,21 +178,6 @@ def _between(
     if progress is None:
         return None
     return lambda fraction, message: progress(low + fraction * (high - low), message)
-
-
-def _optimise(
-    heat: np.ndarray, spacing_mm: Sequence[float], height_mm: np.ndarray, threshold: float
-) -> np.ndarray:
-    """Return OptiC's path (Z, 2) through a heat map, pixels."""
-    # No best path leaves the box around the evidence: it would only grow steeper.
-    x, y = (np.flatnonzero((heat >= threshold).any(axis=axes)) for axes in ((1, 2), (0, 2)))
-    if x.size == 0:
-        return np.repeat([np.array(heat.shape[:2]) // 2], heat.shape[2], axis=0)
-    low = np.maximum((x[0] - 1, y[0] - 1), 0)
-    boxed = heat[low[0] : x[-1] + 2, low[1] : y[-1] + 2]
-    evidence = distance_map(boxed, threshold, spacing_mm)
-    gaps = np.diff(height_mm)
-    return optimal_path(evidence, (spacing_mm[0], spacing_mm[1], gaps)) + low
 
 
 def _interpolate(path: np.ndarray, at: np.ndarray, slices: np.ndarray) -> np.ndarray:

@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The plain 2D U-Net: CNN2 for the cord on single slices, as the toolbox publishes it."""
+"""The plain 2D U-Net: CNN2 for single slices as the toolbox publishes it; that of Zhang 2021."""
 
 from __future__ import annotations
+
+from itertools import pairwise
 
 import torch
 from torch import nn
@@ -22,6 +24,8 @@ class UNet2d(nn.Module):
         The published weights have none.
     dropout : float
         Probability, after every ReLU.
+    widest : int, optional
+        Most channels at any resolution; no limit by default.
 
     Notes
     -----
@@ -32,7 +36,12 @@ class UNet2d(nn.Module):
     dimensions = 2
 
     def __init__(
-        self, filters: int, depth: int = 2, batch_norm: bool = False, dropout: float = 0.0
+        self,
+        filters: int,
+        depth: int = 2,
+        batch_norm: bool = False,
+        dropout: float = 0.0,
+        widest: int | None = None,
     ) -> None:
         super().__init__()
         self.stride = 2**depth
@@ -44,12 +53,14 @@ class UNet2d(nn.Module):
             )
 
         widths = [filters * 2**level for level in range(depth + 1)]
+        widths = [min(width, widest or width) for width in widths]
         self.encoder = nn.ModuleList(
             pair(before, after) for before, after in zip([1, *widths], widths[:-1], strict=False)
         )
         self.bottleneck = pair(widths[-2], widths[-1])
         self.up = nn.ModuleList(
-            nn.ConvTranspose2d(2 * width, width, 2, stride=2) for width in reversed(widths[:-1])
+            nn.ConvTranspose2d(below, width, 2, stride=2)
+            for width, below in reversed(list(pairwise(widths)))
         )
         self.decoder = nn.ModuleList(pair(2 * width, width) for width in reversed(widths[:-1]))
         self.head = convolution(2, filters, 1, kernel_size=1)

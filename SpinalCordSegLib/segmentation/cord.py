@@ -20,7 +20,7 @@ from ..intensity import intensity_limits, normalised
 from ..networks import place
 from ..weights import LoadedWeights
 from .along_curve import straighten, unstraighten
-from .cleanup import clean_cord_mask
+from .cleanup import CleanMask, clean_cord_mask
 from .patches import predict_along, predict_slices
 
 
@@ -97,6 +97,30 @@ def segment_cord(
             "no spinal cord was found along the centerline",
             "check the centerline against the image, or lower --threshold",
         )
+    return cord_on_grid(cleaned, probability, ordered, whole, image)
+
+
+def cord_on_grid(
+    cleaned: CleanMask,
+    probability: np.ndarray,
+    ordered: sitk.Image,
+    whole: sitk.Image,
+    image: sitk.Image,
+) -> CordSegmentation:
+    """Bring a mask found on part of an image back to the image's own grid.
+
+    Parameters
+    ----------
+    cleaned : CleanMask
+    probability : ndarray of float32, (X, Y, Z)
+        Both on the grid of `ordered`.
+    ordered : SimpleITK.Image
+        What ``crop_to_content`` left of `whole`.
+    whole : SimpleITK.Image
+        `image` in network order.
+    image : SimpleITK.Image
+        In any orientation.
+    """
     mask = embed(image_from(cleaned.mask.astype(np.uint8), ordered), whole)
     first = whole.TransformPhysicalPointToIndex(ordered.GetOrigin())[2]
     return CordSegmentation(

@@ -11,6 +11,11 @@ from ..weights.specification import Preprocessing, WeightsSpecification
 from ..weights.store import save_weights
 from .configuration import TrainingConfiguration
 
+_CASCADE = "Gros et al., NeuroImage 2019;184:901-915 (architecture and cascade)"
+_CITATIONS = {
+    "csm_unet": "Zhang et al., Computers in Biology and Medicine 2021 (U-Net before a level set)"
+}
+
 
 def export_weights(network: Network, configuration: TrainingConfiguration, path: Path) -> str:
     """Write a trained network with what is needed to run it.
@@ -42,6 +47,6 @@ def export_weights(network: Network, configuration: TrainingConfiguration, path:
         threshold=configuration.threshold,
         licence="Apache-2.0",
         source=f"SpinalCordSeg {__version__}: synthetic training, seed {configuration.seed}",
-        citation="Gros et al., NeuroImage 2019;184:901-915 (architecture and cascade)",
+        citation=_CITATIONS.get(configuration.model, _CASCADE),
     )
     return save_weights(network, specification, path)

@@ -26,6 +26,19 @@ def soft_dice_loss(probability: torch.Tensor, target: torch.Tensor) -> torch.Ten
     return 1 - (2 * overlap + 1) / (sizes + 1)
 
 
+def negative_dice(logits: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+    """Return the negative of the mean Dice coefficient (Zhang 2021, section 2.2, equation 20).
+
+    Zhang does not print how an image without cord is treated: here one counts in the numerator
+    and the denominator, so that an empty prediction is then perfect.
+    """
+    probability = torch.sigmoid(logits)
+    axes = tuple(range(1, probability.ndim))
+    overlap = (probability * target).sum(axes)
+    sizes = probability.sum(axes) + target.sum(axes)
+    return -((2 * overlap + 1) / (sizes + 1)).mean()
+
+
 def dice_and_cross_entropy(logits: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
     """Return the mean soft Dice loss plus half the binary cross-entropy.
 

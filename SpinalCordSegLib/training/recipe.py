@@ -35,7 +35,7 @@ def train_model(
     Parameters
     ----------
     model : str
-        ``centerline``, ``cord`` or ``gray_matter``.
+        A name in :data:`.configuration.MODELS`.
     labels : Path
         Holds the PAM50 label maps, as :func:`build_tissue_atlas` reads them.
     folder : Path

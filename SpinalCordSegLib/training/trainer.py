@@ -17,11 +17,18 @@ from ..networks import build_network, place
 from .anatomy import AnatomyRange, AtlasTensors
 from .checkpoint import TrainingState, load_checkpoint, save_checkpoint
 from .configuration import TrainingConfiguration
-from .losses import dice_and_cross_entropy, soft_dice_loss
+from .losses import dice_and_cross_entropy, negative_dice, soft_dice_loss
+from .randomness import seeded
+from .repeated_images import repeated_sample
 from .samples import synthetic_sample
 
 _LOG_EVERY = 25
 _SAVE_EVERY = 100
+
+_LOSS: dict[str, Callable[[torch.Tensor, torch.Tensor], torch.Tensor]] = {
+    "dice_and_cross_entropy": dice_and_cross_entropy,
+    "negative_dice": negative_dice,
+}
 
 
 def train(
@@ -91,7 +98,7 @@ def _step(
     device = image.device.type
     with torch.autocast(device, dtype=torch.bfloat16, enabled=device == "cuda"):
         logits = state.network.logits(image)  # type: ignore[operator]
-    loss = dice_and_cross_entropy(logits.float(), target)
+    loss = _LOSS[configuration.loss](logits.float(), target)
     state.optimizer.zero_grad()
     loss.backward()
     state.optimizer.step()
@@ -104,25 +111,39 @@ def _step(
 def _batch(
     configuration: TrainingConfiguration, atlas: AtlasTensors, step: int
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    ranges = AnatomyRange(configuration.off_centre_mm, configuration.end_fraction)
-    samples = [
-        synthetic_sample(
-            atlas,
-            (configuration.seed, step, index),
-            configuration.patch_voxels,
-            configuration.spacing_mm,
-            ranges,
-        )
-        for index in range(configuration.batch)
-    ]
+    if configuration.images is None:
+        samples = _fresh_samples(configuration, atlas, step)
+    else:
+        places = range(step * configuration.batch, (step + 1) * configuration.batch)
+        samples = [repeated_sample(atlas, configuration, place) for place in places]
     images, targets = zip(*samples, strict=True)
     image = torch.stack(images)
     layout = torch.channels_last if image.ndim == 4 else torch.channels_last_3d
     return image.contiguous(memory_format=layout), torch.stack(targets)
 
 
+def _fresh_samples(
+    configuration: TrainingConfiguration, atlas: AtlasTensors, step: int
+) -> list[tuple[torch.Tensor, torch.Tensor]]:
+    half = seeded((configuration.seed, step)).chance(configuration.half_windows)
+    share = 0.5 if half else 1.0
+    x, y, z = configuration.patch_voxels
+    off_x, off_y = configuration.off_centre_mm
+    shape = (round(x * share), round(y * share), z)
+    ranges = AnatomyRange((off_x * share, off_y * share), configuration.end_fraction)
+    return [
+        synthetic_sample(
+            atlas, (configuration.seed, step, index), shape, configuration.spacing_mm, ranges
+        )
+        for index in range(configuration.batch)
+    ]
+
+
 def _learning_rate(configuration: TrainingConfiguration, step: int) -> float:
     warm = min(1.0, (step + 1) / configuration.warm_up)
+    if configuration.schedule == "linear":
+        begun = step // configuration.epoch_steps * configuration.epoch_steps
+        return configuration.learning_rate * warm * (1 - begun / configuration.steps)
     cosine = 0.5 * (1 + math.cos(math.pi * step / configuration.steps))
     return configuration.learning_rate * warm * (0.01 + 0.99 * cosine)
 
