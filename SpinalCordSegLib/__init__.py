@@ -34,6 +34,7 @@ _LATER = {
     "measure_lesions": "measurement.lesions",
     "read_centerline": "centerline.curve",
     "read_image": "images",
+    "refine": "levelset.refine",
     "segment": "pipeline",
     "segment_cord": "segmentation.cord",
     "segment_gray_matter": "segmentation.gray_matter",

@@ -112,7 +112,8 @@ def read_request(
             )
         chosen[task] = loaded
     # No weights for lesions ship with this version.
-    published = [t for t in tasks if t == "lesion" or EVERY_PUBLISHED in asked]
+    exist = {entry.task for entry in published_weights()}
+    published = [t for t in tasks if t == "lesion" or (EVERY_PUBLISHED in asked and t in exist)]
     waiting = tuple(task for task in published if task not in chosen)
     _check_installed(waiting, CONTRASTS if contrast == "auto" else (contrast,))
     rest = [task for task in tasks if task not in chosen and task not in waiting]

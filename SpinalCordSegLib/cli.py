@@ -24,12 +24,15 @@ from typing import Any, NoReturn, TextIO
 from .contrasts import CONTRASTS
 from .errors import InvalidArgument, SpinalCordSegError
 from .failures import user_error
+from .levelset import REFINEMENTS
 from .progress import STYLES, Reporter, reporter
+from .segmentation import METHODS
 from .streams import own_streams
 from .version import __version__
 
 PROGRAM = "spinalcordseg"
 DEVICES = ("auto", "cpu", "cuda", "mps")
+_MOST_SLICES = 100_000
 # The words of --structures, and the library's names for them.
 MODEL_NAMES = {"gm": "gray_matter", "csm-unet": "csm_unet"}
 STRUCTURE_NAMES = {"cord": "cord", "gm": "gray_matter", "wm": "white_matter", "lesion": "lesion"}
@@ -89,6 +92,8 @@ def segment_command(arguments: argparse.Namespace, report: Reporter) -> list[Pat
         centerline=_read_centerline(arguments.centerline),
         weights=_weights(arguments.weights),
         threshold=arguments.threshold,
+        refine=arguments.refine,
+        method=arguments.method,
         device=arguments.device,
         progress=_part(report, 0.05, 0.95),
     )
@@ -118,6 +123,29 @@ def centerline_command(arguments: argparse.Namespace, report: Reporter) -> list[
     )
     report(0.95, "writing the results")
     return write_centerline(centerline, arguments.output, stem, arguments.overwrite)
+
+
+def refine_command(arguments: argparse.Namespace, report: Reporter) -> list[Path]:
+    """Move the outline of a mask onto the edges of its image and write the new mask."""
+    from .result_files import check_mask_path, write_mask
+
+    check_mask_path(arguments.output, arguments.overwrite)
+    report(0.0, "reading the image")
+    from .images import read_image
+    from .levelset.refine import refine
+
+    refined = refine(
+        read_image(arguments.image, volume=arguments.volume),
+        read_image(arguments.mask, allow_constant=True),
+        arguments.method,
+        arguments.slices,
+        device=arguments.device,
+        progress=_part(report, 0.05, 0.95),
+    )
+    report(0.95, "writing the mask")
+    for item in refined.review:
+        report.warning(f"slice {item.slice_index} {item.reason}")
+    return [write_mask(refined.mask, arguments.output, arguments.overwrite)]
 
 
 def sample_command(arguments: argparse.Namespace, report: Reporter) -> list[Path]:
@@ -229,6 +257,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_segment(commands)
     _add_centerline(commands)
     _add_evaluate(commands)
+    _add_refine(commands)
     _add_sample(commands)
     _add_train(commands)
     _add_weights(commands)
@@ -257,6 +286,17 @@ def _add_segment(commands: Any) -> None:
         type=_probability,
         metavar="P",
         help="count voxels above this probability (default: that of the weights)",
+    )
+    parser.add_argument(
+        "--method",
+        choices=METHODS,
+        default="cascade",
+        help="how to outline the cord: cascade, or slice by slice with a level set (csm)",
+    )
+    parser.add_argument(
+        "--refine",
+        choices=("none", *REFINEMENTS),
+        help="move the cord's outline onto the nearest edge (default: none; csm: grlse)",
     )
     parser.add_argument("--soft", action="store_true", help="write the probabilities too")
     parser.set_defaults(run=segment_command)
@@ -304,6 +344,36 @@ def _add_evaluate(commands: Any) -> None:
     parser.add_argument("--overwrite", action="store_true", help="replace results that exist")
     _add_progress_option(parser)
     parser.set_defaults(run=evaluate_command)
+
+
+def _add_refine(commands: Any) -> None:
+    parser = commands.add_parser(
+        "refine", allow_abbrev=False, help="move a cord mask's outline onto the nearest edge"
+    )
+    parser.add_argument("image", type=Path, metavar="IMAGE", help="NIfTI, NRRD, MHA, DICOM folder")
+    parser.add_argument("mask", type=Path, metavar="MASK", help="cord mask on the image's grid")
+    parser.add_argument(
+        "-o",
+        "--output",
+        type=Path,
+        metavar="FILE",
+        required=True,
+        help="the new mask: .nii.gz, .nii, .nrrd or .mha",
+    )
+    parser.add_argument(
+        "--method", choices=REFINEMENTS, default="grlse", help="level set (default: grlse)"
+    )
+    parser.add_argument(
+        "--slices",
+        type=_slices,
+        metavar="A-B,C",
+        help="axial slices of the image as it is stored, counted from 0 (default: all with cord)",
+    )
+    _add_volume_option(parser)
+    parser.add_argument("--device", choices=DEVICES, default="auto", help="default: auto")
+    parser.add_argument("--overwrite", action="store_true", help="replace the file if it exists")
+    _add_progress_option(parser)
+    parser.set_defaults(run=refine_command)
 
 
 def _add_sample(commands: Any) -> None:
@@ -397,14 +467,18 @@ def _add_image_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--contrast", choices=("auto", *CONTRASTS), default="auto", help="default: auto"
     )
+    _add_volume_option(parser)
+    parser.add_argument("--device", choices=DEVICES, default="auto", help="default: auto")
+    _add_output_options(parser)
+
+
+def _add_volume_option(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--volume",
         type=_volume,
         metavar="INDEX|mean",
         help="which volume of a 4D image, counted from 0, or their mean",
     )
-    parser.add_argument("--device", choices=DEVICES, default="auto", help="default: auto")
-    _add_output_options(parser)
 
 
 def _add_output_options(
@@ -467,6 +541,20 @@ def _label(text: str) -> int:
     if not text.isdecimal() or int(text) == 0:
         raise argparse.ArgumentTypeError(f"{text!r} is no label: 1, 2, 3 and so on")
     return int(text)
+
+
+def _slices(text: str) -> tuple[int, ...]:
+    found: set[int] = set()
+    for word in text.split(","):
+        first, dash, last = (part.strip() for part in word.partition("-"))
+        last = last if dash else first
+        if not (first.isdecimal() and last.isdecimal() and int(first) <= int(last)):
+            raise argparse.ArgumentTypeError(f"{text!r} is no list of slices such as 3-8,12")
+        # No image has as many; a mistyped range must not fill the memory.
+        if int(last) > _MOST_SLICES:
+            raise argparse.ArgumentTypeError(f"no image has a slice {last}")
+        found.update(range(int(first), int(last) + 1))
+    return tuple(sorted(found))
 
 
 def _weights(given: list[str] | None) -> str | tuple[str, ...]:

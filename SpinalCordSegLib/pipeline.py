@@ -19,14 +19,18 @@ from .centerline.curve import Centerline
 from .centerline.detect import detect_cord
 from .choice import ContrastChoice, Request, choose_contrast, load_by_contrast, read_request
 from .contrasts import CONTRASTS
+from .device import choose_device
 from .errors import InvalidArgument
-from .images import array_from, check_image, own_slice_index, to_network_order
+from .images import array_from, check_image, stored_slices, to_network_order
 from .labels import STRUCTURES, label_named
+from .levelset import REFINEMENTS
 from .measurement.contrast import ContrastGuess, detect_contrast
 from .measurement.gray_matter import has_gray_matter_contrast
-from .measurement.review import ReviewItem, doubtful_slices
+from .measurement.review import ReviewItem, doubtful_slices, worst_first
 from .result import Result
+from .segmentation import METHODS
 from .segmentation.cord import CordSegmentation, segment_cord
+from .segmentation.csm import segment_cord_by_slice
 from .version import __version__
 from .weights import LoadedWeights
 
@@ -43,6 +47,7 @@ def segment(
     device: str = "auto",
     progress: Progress | None = None,
     threshold: float | None = None,
+    method: str = "cascade",
 ) -> Result:
     """Segment the structures of the spinal cord.
 
@@ -56,7 +61,9 @@ def segment(
         ``auto`` or one of ``CONTRASTS``. The default weights serve every contrast; published ones
         are chosen by it.
     refine : str, optional
-        Boundary refinement; none in this version.
+        ``drlse`` or ``grlse``: move the cord's outline onto the nearest edge of the image, with
+        :func:`~.levelset.refine.refine`. The probability stays the network's. ``none``: leave it.
+        By default ``grlse`` for the method ``csm``, which it is part of, and ``none`` otherwise.
     centerline : Centerline, optional
         The user's own curve; it replaces detection.
     weights : str, Path or several
@@ -69,6 +76,9 @@ def segment(
         in it to stop.
     threshold : float, optional
         Probability from which on a voxel is cord; the weights' own by default.
+    method : str
+        ``cascade`` (Gros 2019): the curve, then 3D patches along it. ``csm`` (Zhang 2021): a 2D
+        network on every axial slice, then the level set.
 
     Returns
     -------
@@ -90,25 +100,33 @@ def segment(
         If the image hardly shows the gray matter, or not clearly the contrast that published
         weights were chosen by.
     """
-    _check_arguments(structures, contrast, refine, device, threshold)
+    refine = refine or ("grlse" if method == "csm" else "none")
+    _check_arguments(structures, contrast, refine, device, threshold, method)
     image = check_image(image)
     report = progress or (lambda fraction, message: None)
     watch = _Stopwatch({})
 
     report(0.0, "loading the weights")
     with watch.stage("weights"):
-        tasks = _tasks(structures, centerline)
+        tasks = _tasks(structures, centerline, method)
         request = read_request(weights, tasks, contrast)
-        device = _choose_device(device)
+        device = choose_device(device)
     with watch.stage("centerline"):
         finding = _find_cord(
-            image, centerline, request, contrast, device, _within(report, 0.05, 0.45)
+            image, centerline, request, contrast, threshold, device, _within(report, 0.05, 0.45)
         )
         found, chosen = finding.centerline, finding.weights
     with watch.stage("cord"):
-        cord = segment_cord(
+        cord = finding.cord or segment_cord(
             image, found, chosen["cord"], threshold, device, _within(report, 0.45, 0.75)
         )
+    refinement = None
+    if refine != "none":
+        with watch.stage("refine"):
+            from .levelset.refine import refine as refine_mask
+
+            refinement = refine_mask(image, cord.mask, refine, device=device)
+            cord = replace(cord, mask=refinement.mask)
     masks, probabilities = {"cord": cord.mask}, {"cord": cord.probability}
     if "gray_matter" in tasks:
         with watch.stage("gray_matter"):
@@ -146,14 +164,20 @@ def segment(
     report(0.92, "measuring the outline")
     with watch.stage("review"):
         review = _review(image, cord, found)
+        if refinement is not None:
+            review = worst_first(review + refinement.review)
         told = finding.contrast or _told(detect_contrast(image, found, cord.mask))
     parameters = {
         "structures": list(structures),
         "contrast": contrast,
-        "threshold": threshold or chosen["cord"].specification.threshold,
+        "method": method,
+        "threshold": threshold or chosen[_outliner(method)].specification.threshold,
         "device": device,
         "centerline": "given" if centerline else "detected",
+        "refine": refine,
     }
+    if refinement is not None:
+        parameters["refine_outcomes"] = refinement.summary()
     report(1.0, "done")
     return Result(
         labels=_labels({name: masks[name] for name in structures}),
@@ -177,14 +201,19 @@ def detect_centerline(
     image = check_image(image)
     request = read_request(weights, ("centerline",), contrast)
     report = progress or (lambda fraction, message: None)
-    return _find_cord(image, None, request, contrast, _choose_device(device), report).centerline
+    device = choose_device(device)
+    return _find_cord(image, None, request, contrast, None, device, report).centerline
 
 
 @dataclass(frozen=True)
 class _Finding:
-    """Where the cord is, and the weights of every task, with the contrast they were chosen by."""
+    """Where the cord is, its outline if that came first, and the weights of every task.
+
+    `contrast` is what they were chosen by, None where it did not matter.
+    """
 
     centerline: Centerline
+    cord: CordSegmentation | None
     weights: dict[str, LoadedWeights]
     contrast: ContrastChoice | None
 
@@ -194,32 +223,45 @@ def _find_cord(
     given: Centerline | None,
     request: Request,
     contrast: str,
+    threshold: float | None,
     device: str,
     report: Progress,
 ) -> _Finding:
-    chosen, found, told = dict(request.chosen), given, None
-    if found is None and "centerline" in chosen:
+    chosen, found, cord, told = dict(request.chosen), given, None, None
+    if "csm_unet" in chosen:
+        cord = segment_cord_by_slice(image, chosen["csm_unet"], given, threshold, device, report)
+        found = given or Centerline.from_mask(cord.mask)
+    elif found is None and "centerline" in chosen:
         found = detect_cord(image, chosen["centerline"], device, report).centerline
     if request.by_contrast:
         told = choose_contrast(image, found, request.by_contrast, contrast, device)
         chosen |= load_by_contrast(request.by_contrast, told.contrast)
     if found is None:
         found = detect_cord(image, chosen["centerline"], device, report).centerline
-    return _Finding(found, chosen, told)
+    return _Finding(found, cord, chosen, told)
 
 
 def _told(guess: ContrastGuess) -> ContrastChoice:
     return ContrastChoice(guess.contrast, guess.confidence, {})
 
 
-def _tasks(structures: Sequence[str], centerline: Centerline | None) -> tuple[str, ...]:
+def _tasks(
+    structures: Sequence[str], centerline: Centerline | None, method: str
+) -> tuple[str, ...]:
     """Return the networks that the structures take, in the order they run."""
-    tasks = ["cord"] if centerline else ["centerline", "cord"]
+    tasks = [_outliner(method)]
+    if method == "cascade" and centerline is None:
+        tasks.insert(0, "centerline")
     if {"gray_matter", "white_matter"} & set(structures):
         tasks.append("gray_matter")
     if "lesion" in structures:
         tasks.append("lesion")
     return tuple(tasks)
+
+
+def _outliner(method: str) -> str:
+    """Return the task of the network that outlines the cord."""
+    return {"cascade": "cord", "csm": "csm_unet"}[method]
 
 
 @dataclass
@@ -236,9 +278,10 @@ class _Stopwatch:
 def _check_arguments(
     structures: Sequence[str],
     contrast: str,
-    refine: str | None,
+    refine: str,
     device: str,
     threshold: float | None,
+    method: str,
 ) -> None:
     if isinstance(structures, str) or not structures:
         raise InvalidArgument("structures must be a list of names", 'give for example ("cord",)')
@@ -248,10 +291,12 @@ def _check_arguments(
                 f"there is no structure {name!r}", f"choose from {', '.join(STRUCTURES)}"
             )
     _check_contrast(contrast)
-    if refine is not None:
+    if refine not in ("none", *REFINEMENTS):
         raise InvalidArgument(
-            f"this version has no refinement {refine!r}", "leave the refinement out"
+            f"there is no refinement {refine!r}", f"choose from none, {', '.join(REFINEMENTS)}"
         )
+    if method not in METHODS:
+        raise InvalidArgument(f"there is no method {method!r}", f"choose from {', '.join(METHODS)}")
     if device not in ("auto", "cpu", "cuda", "mps"):
         raise InvalidArgument(f"there is no device {device!r}", "choose auto, cpu, cuda or mps")
     if threshold is not None and not 0 < threshold < 1:
@@ -265,18 +310,6 @@ def _check_contrast(contrast: str) -> None:
         raise InvalidArgument(
             f"there is no contrast {contrast!r}", f"choose from auto, {', '.join(CONTRASTS)}"
         )
-
-
-def _choose_device(device: str) -> str:
-    import torch
-
-    available = {"cpu": True, "cuda": torch.cuda.is_available()}
-    available["mps"] = torch.backends.mps.is_available()
-    if device == "auto":
-        return "cuda" if available["cuda"] else "cpu"
-    if not available[device]:
-        raise InvalidArgument(f"this computer has no {device} device", "choose auto or cpu")
-    return device
 
 
 def _within(report: Progress, low: float, high: float) -> Progress:
@@ -312,7 +345,7 @@ def _review(
     doubts = doubtful_slices(
         array_from(mask) > 0, array_from(probability), mask.GetSpacing(), cord.filled_slices
     )
-    own_index = own_slice_index(image)
+    own_index = stored_slices(image)
     curve = centerline.in_slices(mask)
     items = []
     for doubt in doubts:

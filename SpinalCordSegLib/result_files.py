@@ -19,13 +19,15 @@ import SimpleITK as sitk
 
 from .centerline.curve import Centerline
 from .contrasts import CONTRASTS
-from .errors import OutputNotWritable
+from .errors import InvalidArgument, OutputNotWritable
 from .labels import LABELS, Label, label_named
 from .measurement.lesions import Lesion, measure_lesions
-from .output import all_or_none
+from .output import all_or_none, check_output
 from .overview import overview_png
 from .result import Result
 
+# Formats that keep an image in one file.
+_ONE_FILE = (".nii.gz", ".nii", ".nrrd", ".mha")
 SUFFIXES = (".nii.gz", ".nii", ".nrrd", ".nhdr", ".mha", ".mhd")
 
 
@@ -153,6 +155,37 @@ def write_centerline(
     return paths
 
 
+def check_mask_path(path: Path, overwrite: bool) -> None:
+    """Make sure, before any work, that :func:`write_mask` can write this file.
+
+    Raises
+    ------
+    InvalidArgument
+        If its name says no format that is one file.
+    OutputExists, OutputNotWritable, OutOfResources
+        As :func:`~.output.check_output`.
+    """
+    if not path.name.lower().endswith(_ONE_FILE):
+        raise InvalidArgument(
+            f"{path.name} does not say how to write it",
+            f"give a name that ends in {', '.join(_ONE_FILE[:-1])} or {_ONE_FILE[-1]}",
+        )
+    check_output(path.parent, [path], overwrite)
+
+
+def write_mask(mask: sitk.Image, path: Path, overwrite: bool) -> Path:
+    """Write a mask, uint8, in the format that the file's name says, or nothing.
+
+    Raises
+    ------
+    OutputExists, OutputNotWritable, OutOfResources
+        As :func:`write_result`.
+    """
+    with all_or_none(path.parent, [path], overwrite) as folder:
+        _write_image(mask, folder / path.name, sitk.sitkUInt8)
+    return path
+
+
 def measurements(
     masks: Mapping[str, sitk.Image], centerline: Centerline
 ) -> dict[str, dict[str, float]]:
@@ -193,7 +226,7 @@ def _write_image(image: sitk.Image, path: Path, pixel_type: int) -> None:
     voxel_bytes = image.GetNumberOfPixels() * image.GetSizeOfPixelComponent()
     try:
         sitk.WriteImage(image, str(path), useCompression=True)
-        complete = _unpacked_size(path) > voxel_bytes
+        complete = _is_complete(path, voxel_bytes)
     except (RuntimeError, EOFError, zlib.error, gzip.BadGzipFile):
         complete = False
     if not complete:
@@ -205,6 +238,13 @@ def _write_image(image: sitk.Image, path: Path, pixel_type: int) -> None:
         raise OutputNotWritable(
             f"{path.name} could not be written in full", "choose another output folder with -o"
         )
+
+
+def _is_complete(path: Path, voxel_bytes: int) -> bool:
+    if path.name.lower().endswith(".gz"):
+        return _unpacked_size(path) > voxel_bytes
+    written = sitk.ReadImage(str(path))
+    return written.GetNumberOfPixels() * written.GetSizeOfPixelComponent() == voxel_bytes
 
 
 def _unpacked_size(path: Path) -> int:

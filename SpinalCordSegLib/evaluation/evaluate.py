@@ -11,7 +11,7 @@ import SimpleITK as sitk
 from numpy.typing import NDArray
 
 from ..errors import InvalidArgument
-from ..images import check_image, own_slice_index
+from ..images import check_image, stored_slices
 from .centerline import errors_mm, localised, mean_squared_error_mm2, slice_centres
 from .gray_matter_challenge import challenge_metrics
 from .grids import Spacing, masks_on_one_grid
@@ -120,7 +120,7 @@ def evaluate(
         metrics |= _lesions(ours, theirs)
     else:
         metrics |= asdict(challenge_metrics(ours, theirs, spacing))
-    index = own_slice_index(check_image(reference, "the reference", allow_constant=True))
+    index = stored_slices(check_image(reference, "the reference", allow_constant=True))
     return Evaluation(structure, metrics, _slices(ours, theirs, spacing, index))
 
 

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -51,6 +51,16 @@ class Doubt:
     row: int
     reason: str
     severity: float
+
+
+def worst_first(items: Iterable[ReviewItem]) -> tuple[ReviewItem, ...]:
+    """Return one item a slice, its worst, in the order in which a person should look."""
+    worst: dict[int, ReviewItem] = {}
+    for item in items:
+        known = worst.get(item.slice_index)
+        if known is None or item.severity > known.severity:
+            worst[item.slice_index] = item
+    return tuple(sorted(worst.values(), key=lambda item: (-item.severity, item.slice_index)))
 
 
 def doubtful_slices(

@@ -112,6 +112,8 @@ def test_segment_writes_the_results_and_prints_their_paths(
             "centerline": None,
             "weights": "default",
             "threshold": None,
+            "refine": None,
+            "method": "cascade",
             "device": "auto",
         }
     ]
@@ -121,7 +123,7 @@ def test_options_reach_the_library(scan: Path, tmp_path: Path, calls: list[dict[
     curve = tmp_path / "curve.csv"
     curve.write_text("x_mm,y_mm,z_mm\n9,9,0\n9,9,5\n")
     options = "--contrast t2s --threshold 0.3 --soft --device cpu --progress none --structures cord"
-    options += f" --centerline {curve} --weights cord centerline"
+    options += f" --centerline {curve} --weights cord centerline --refine grlse --method csm"
     assert main(["segment", str(scan), "-o", str(tmp_path), *options.split()]) == 0
     assert (tmp_path / "scan_label-SC_prob.nii.gz").exists()
     (call,) = calls
@@ -131,6 +133,8 @@ def test_options_reach_the_library(scan: Path, tmp_path: Path, calls: list[dict[
         "contrast": "t2s",
         "weights": ("cord", "centerline"),
         "threshold": 0.3,
+        "refine": "grlse",
+        "method": "csm",
         "device": "cpu",
     }
 

@@ -162,6 +162,16 @@ def test_one_thread_and_two_give_the_same_mask(
     assert dice(other, result.masks["cord"]) == 1
 
 
+def test_slice_by_slice_with_a_level_set(phantom: tuple[sitk.Image, sitk.Image]) -> None:
+    image, cord = (volume[:, 20:35, :] for volume in phantom)
+    other = scs.segment(image, method="csm", device="cpu")
+    assert dice(other.masks["cord"], cord) > 0.85
+    assert [entry["name"] for entry in other.provenance["weights"]] == ["csm_unet"]
+    assert other.provenance["parameters"]["refine"] == "grlse"
+    assert other.provenance["parameters"]["refine_outcomes"]
+    assert localisation_rate(other.centerline, cord) == 1
+
+
 def test_the_users_own_centerline_replaces_detection(
     phantom: tuple[sitk.Image, sitk.Image],
 ) -> None:
@@ -225,6 +235,7 @@ def test_a_centerline_of_another_image_is_refused(phantom: tuple[sitk.Image, sit
         ({"device": "abacus"}, "abacus"),
         ({"threshold": 1.5}, "1.5"),
         ({"refine": "snake"}, "snake"),
+        ({"method": "atlas"}, "atlas"),
     ],
 )
 def test_wrong_arguments_are_refused(
