@@ -8,6 +8,10 @@ from pathlib import Path
 
 import pytest
 
+# Test processes run beside each other, as many as there are cores.
+if "PYTEST_XDIST_WORKER" in os.environ:
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 CHECKOUT = Path(__file__).resolve().parents[1]
 
 

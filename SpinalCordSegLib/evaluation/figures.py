@@ -21,6 +21,10 @@ Groups = Mapping[str, Sequence[float]]
 _COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")
 _QUOTED = (0.8, 0.9)
 _FEW = 40
+# Names of more methods than this do not fit beside each other.
+_ABREAST = 3
+# Beyond the number of colours lines are told apart by their dashes.
+_DASHES = ("-", "--", ":")
 _DPI = 150
 
 
@@ -97,6 +101,8 @@ def draw_boxes(
         box.set(facecolor=colour, alpha=0.35)
         if few:
             axes.plot(_spread(number + 1, group.size), group, ".", color=colour, alpha=0.7)
+    if len(finite) > _ABREAST:
+        axes.tick_params(axis="x", rotation=90)
     axes.set_ylim(*limits)
     axes.set_ylabel(label)
     axes.grid(axis="y", alpha=0.3)
@@ -117,6 +123,7 @@ def draw_reliability(axes: Axes, dice: Groups, counted: str = "scans") -> None:
         axes.plot(
             *reliability_curve(group),
             color=_COLOURS[number % len(_COLOURS)],
+            linestyle=_DASHES[number // len(_COLOURS) % len(_DASHES)],
             label=f"{name}: {quoted}",
         )
     axes.set(
