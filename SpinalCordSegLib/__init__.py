@@ -35,6 +35,7 @@ _LATER = {
     "read_centerline": "centerline.curve",
     "read_image": "images",
     "refine": "levelset.refine",
+    "repair_slices": "correction.repair",
     "segment": "pipeline",
     "segment_cord": "segmentation.cord",
     "segment_gray_matter": "segmentation.gray_matter",

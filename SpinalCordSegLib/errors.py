@@ -85,6 +85,17 @@ class OutOfResources(SpinalCordSegError):
     exit_status = 5
 
 
+class OutOfGpuMemory(OutOfResources):
+    """The memory of the graphics card ran out; what follows a run may repeat it on the CPU."""
+
+    def __init__(
+        self,
+        message: str = "the memory of the graphics card ran out",
+        remedy: str = "use `--device cpu`, or close other programs that use the card",
+    ) -> None:
+        super().__init__(message, remedy)
+
+
 class Cancelled(SpinalCordSegError):
     """The user, or a progress callback, stopped the run."""
 

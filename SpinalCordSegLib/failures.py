@@ -5,7 +5,13 @@ from __future__ import annotations
 
 import errno
 
-from .errors import Cancelled, OutOfResources, OutputNotWritable, SpinalCordSegError
+from .errors import (
+    Cancelled,
+    OutOfGpuMemory,
+    OutOfResources,
+    OutputNotWritable,
+    SpinalCordSegError,
+)
 
 # EFBIG: a file size limit; EDQUOT: a quota. Windows has no EDQUOT.
 _DISK_FULL = {errno.ENOSPC, errno.EFBIG, getattr(errno, "EDQUOT", errno.ENOSPC)}
@@ -48,6 +54,8 @@ def user_error(exception: BaseException) -> SpinalCordSegError:
     if isinstance(exception, KeyboardInterrupt):
         return Cancelled()
     if is_out_of_memory(exception):
+        if _is_of_gpu(exception):
+            return OutOfGpuMemory()
         return OutOfResources(
             "memory ran out",
             "close other programs, use `--device cpu`, or crop the image around the spine",
@@ -67,6 +75,14 @@ def is_out_of_memory(exception: BaseException) -> bool:
     text = str(exception).lower()
     return isinstance(exception, RuntimeError | ValueError) and any(
         words in text for words in _NO_MEMORY_WORDS
+    )
+
+
+def _is_of_gpu(exception: BaseException) -> bool:
+    # torch has an error of its own for the memory of an accelerator, and none for the computer's.
+    text = str(exception).lower()
+    return type(exception).__name__ == "OutOfMemoryError" or any(
+        word in text for word in ("cuda", "cudnn", "mps backend")
     )
 
 

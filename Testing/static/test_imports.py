@@ -28,7 +28,7 @@ LEVELS = (
     {"networks"},
     {"weights"},
     {"intensity"},
-    {"centerline", "segmentation", "levelset", "measurement"},
+    {"centerline", "segmentation", "levelset", "measurement", "correction"},
     {"choice"},
     {"evaluation"},
     {"pipeline"},
