@@ -291,7 +291,7 @@ def test_a_network_for_volumes_is_refused() -> None:
         segment_gray_matter(image, curve, made_up("percentile255"))
 
 
-def test_augmentation_averages_nine_fixed_offsets() -> None:
+def test_augmentation_averages_nine_fixed_offsets_and_their_mirror_images() -> None:
     image, curve = rod((40, 44, 2))
     weights = made_up("volume_zscore", 0.5, (32, 32))
     levels: list[float] = []
@@ -303,12 +303,29 @@ def test_augmentation_averages_nine_fixed_offsets() -> None:
 
     weights.network.__class__ = Recording
     found = segment_gray_matter(image, curve, weights, augment=True).probability
-    expected = [0, *np.arange(0.125, 2, 0.25)]
+    expected = np.repeat([0, *np.arange(0.125, 2, 0.25)], 2)
     assert np.allclose(np.array(levels) - levels[0], expected, atol=1e-5)
-    assert np.isclose(array_from(found).max(), np.mean(1 / (1 + np.exp(-np.arange(1.0, 10)))))
+    assert np.isclose(array_from(found).max(), np.mean(1 / (1 + np.exp(-np.arange(1.0, 19)))))
     levels.clear()
     segment_gray_matter(image, curve, weights)
-    assert len(levels) == 1
+    assert len(levels) == 2
+
+
+def test_left_and_right_are_treated_alike() -> None:
+    image, curve = rod((40, 44, 2))
+    values = array_from(image)
+    mirrored = image_from(values[::-1].copy(), image)
+    ends = np.array([image.TransformPhysicalPointToContinuousIndex(p) for p in curve.points_mm])
+    ends[:, 0] = image.GetSize()[0] - 1 - ends[:, 0]
+    other = Centerline(
+        np.array([image.TransformContinuousIndexToPhysicalPoint(e.tolist()) for e in ends])
+    )
+    weights = made_up("zscore", 0.5, (32, 32))
+    one, two = (
+        array_from(segment_gray_matter(i, c, weights).probability)
+        for i, c in ((image, curve), (mirrored, other))
+    )
+    assert np.ptp(one) > 0.005 and np.allclose(one, two[::-1], atol=1e-4)
 
 
 def test_progress_rises_and_can_stop_the_work() -> None:
