@@ -54,7 +54,8 @@ def agreement_png(
     """
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(11, 4.2), layout="constrained")
+    height = 4.2 if len(dice) <= _ABREAST else 5.6
+    figure = Figure(figsize=(11, height), layout="constrained")
     left, middle, right = figure.subplots(1, 3, width_ratios=(1, 1, 1.3))
     draw_boxes(left, dice, "Dice", (-0.02, 1.02))
     draw_boxes(middle, hausdorff95_mm, "HD95, mm", (0, None))
@@ -102,7 +103,7 @@ def draw_boxes(
         if few:
             axes.plot(_spread(number + 1, group.size), group, ".", color=colour, alpha=0.7)
     if len(finite) > _ABREAST:
-        axes.tick_params(axis="x", rotation=90)
+        axes.tick_params(axis="x", rotation=90, labelsize="small")
     axes.set_ylim(*limits)
     axes.set_ylabel(label)
     axes.grid(axis="y", alpha=0.3)
@@ -139,7 +140,7 @@ def draw_reliability(axes: Axes, dice: Groups, counted: str = "scans") -> None:
 def _tick(name: str, values: NDArray[np.float64]) -> str:
     left_out = int(np.count_nonzero(~np.isfinite(values)))
     count = f"n = {values.size - left_out}"
-    return f"{name}\n{count}" + (f"\n{left_out} not finite" if left_out else "")
+    return f"{name}\n{count}" + (f" ({left_out} not finite)" if left_out else "")
 
 
 def _spread(centre: float, count: int) -> NDArray[np.float64]:

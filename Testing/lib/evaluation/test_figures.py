@@ -39,7 +39,7 @@ def test_boxes_end_at_the_quartiles_and_say_what_is_left_out() -> None:
     assert (box.min(), box.max()) == (2, 4)
     mean = next(line for line in axes.lines if line.get_marker() == "^")
     assert list(mean.get_ydata()) == [3]
-    assert axes.get_xticklabels()[0].get_text() == "a\nn = 5\n1 not finite"
+    assert axes.get_xticklabels()[0].get_text() == "a\nn = 5 (1 not finite)"
 
 
 def test_the_curve_passes_through_the_quoted_points() -> None:
