@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any, NoReturn, TextIO
 
 from .contrasts import CONTRASTS
+from .device import DEVICES
 from .errors import InvalidArgument, SpinalCordSegError
 from .failures import user_error
 from .levelset import REFINEMENTS
@@ -31,7 +32,6 @@ from .streams import own_streams
 from .version import __version__
 
 PROGRAM = "spinalcordseg"
-DEVICES = ("auto", "cpu", "cuda", "mps")
 _MOST_SLICES = 100_000
 # The words of --structures, and the library's names for them.
 MODEL_NAMES = {"gm": "gray_matter", "csm-unet": "csm_unet"}

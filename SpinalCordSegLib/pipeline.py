@@ -19,7 +19,7 @@ from .centerline.curve import Centerline
 from .centerline.detect import detect_cord
 from .choice import ContrastChoice, Request, choose_contrast, load_by_contrast, read_request
 from .contrasts import CONTRASTS
-from .device import choose_device
+from .device import DEVICES, choose_device
 from .errors import InvalidArgument
 from .images import array_from, check_image, stored_slices, to_network_order
 from .labels import STRUCTURES, label_named
@@ -297,8 +297,8 @@ def _check_arguments(
         )
     if method not in METHODS:
         raise InvalidArgument(f"there is no method {method!r}", f"choose from {', '.join(METHODS)}")
-    if device not in ("auto", "cpu", "cuda", "mps"):
-        raise InvalidArgument(f"there is no device {device!r}", "choose auto, cpu, cuda or mps")
+    if device not in DEVICES:
+        raise InvalidArgument(f"there is no device {device!r}", f"choose {', '.join(DEVICES)}")
     if threshold is not None and not 0 < threshold < 1:
         raise InvalidArgument(
             f"the threshold {threshold} is not a probability", "give a number between 0 and 1"
