@@ -118,14 +118,16 @@ def segment(
         found, chosen = finding.centerline, finding.weights
     with watch.stage("cord"):
         cord = finding.cord or segment_cord(
-            image, found, chosen["cord"], threshold, device, _within(report, 0.45, 0.75)
+            image, found, chosen["cord"], threshold, device, _within(report, 0.45, 0.7)
         )
     refinement = None
     if refine != "none":
         with watch.stage("refine"):
             from .levelset.refine import refine as refine_mask
 
-            refinement = refine_mask(image, cord.mask, refine, device=device)
+            refinement = refine_mask(
+                image, cord.mask, refine, device=device, progress=_within(report, 0.7, 0.75)
+            )
             cord = replace(cord, mask=refinement.mask)
     masks, probabilities = {"cord": cord.mask}, {"cord": cord.probability}
     if "gray_matter" in tasks:
@@ -228,16 +230,19 @@ def _find_cord(
     report: Progress,
 ) -> _Finding:
     chosen, found, cord, told = dict(request.chosen), given, None, None
+    first, choosing, last = (
+        _within(report, *part) for part in ((0.0, 0.5), (0.5, 0.6), (0.6, 1.0))
+    )
     if "csm_unet" in chosen:
-        cord = segment_cord_by_slice(image, chosen["csm_unet"], given, threshold, device, report)
+        cord = segment_cord_by_slice(image, chosen["csm_unet"], given, threshold, device, first)
         found = given or Centerline.from_mask(cord.mask)
     elif found is None and "centerline" in chosen:
-        found = detect_cord(image, chosen["centerline"], device, report).centerline
+        found = detect_cord(image, chosen["centerline"], device, first).centerline
     if request.by_contrast:
-        told = choose_contrast(image, found, request.by_contrast, contrast, device)
+        told = choose_contrast(image, found, request.by_contrast, contrast, device, choosing)
         chosen |= load_by_contrast(request.by_contrast, told.contrast)
     if found is None:
-        found = detect_cord(image, chosen["centerline"], device, report).centerline
+        found = detect_cord(image, chosen["centerline"], device, last).centerline
     return _Finding(found, cord, chosen, told)
 
 

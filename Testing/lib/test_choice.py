@@ -77,9 +77,16 @@ def test_what_the_user_says_of_the_contrast_counts(shared: Path, installed: Path
 def test_all_published_weights_as_one_choice(shared: Path, installed: Path) -> None:
     path = shared / "data" / "subj-c" / "t2s.nii.gz"
     # The published cord weights could not be had: one's own stand in.
+    told_of: list[tuple[float, str]] = []
     result = scs.segment(
-        scan(path), structures=("gray_matter",), weights=("sct", "cord"), device="cpu"
+        scan(path),
+        structures=("gray_matter",),
+        weights=("sct", "cord"),
+        device="cpu",
+        progress=lambda *step: told_of.append(step),
     )
+    assert "trying t2s_ctr" in {message for _, message in told_of}
+    assert [fraction for fraction, _ in told_of] == sorted(fraction for fraction, _ in told_of)
     used = {entry["task"]: entry["name"] for entry in result.provenance["weights"]}
     assert used == {"centerline": "t2s_ctr", "cord": "cord", "gray_matter": "large_model"}
     told = result.provenance["contrast"]

@@ -107,7 +107,14 @@ def test_what_is_wrong_is_said_and_nothing_written(
 def test_segment_can_refine(checkout: Path) -> None:
     folder = checkout / "Resources" / "sample"
     image = sitk.ReadImage(str(folder / "phantom_t2w.nii.gz"))[:, 60:90, :]
-    plain, refined = (scs.segment(image, refine=how, device="cpu") for how in (None, "grlse"))
+    told: list[tuple[float, str]] = []
+    plain = scs.segment(image, device="cpu")
+    refined = scs.segment(
+        image, refine="grlse", device="cpu", progress=lambda *step: told.append(step)
+    )
+    # What is told of can be cancelled.
+    assert "refining the outline" in {message for _, message in told}
+    assert [fraction for fraction, _ in told] == sorted(fraction for fraction, _ in told)
     outcomes = refined.provenance["parameters"]["refine_outcomes"]
     slices = sitk.GetArrayFromImage(plain.masks["cord"]).any(axis=(0, 2)).sum()
     assert sum(outcomes.values()) == slices
