@@ -59,6 +59,11 @@ SOBEL = 150.0
 SHRUNK = (0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
 OVERGROWN = (1.1, 1.3, 1.5)
 SHIFTS_MM = (1.0, 2.0, 3.0)
+PATCHES = (
+    "*Patches* (only with `--patches FILE`, weights that do not ship): the U-Net trained on",
+    "windows of 128 x 128 pixels alone; what that costs is the narrow field of view of subj-c,",
+    "24 mm, where it finds hardly anything.",
+)
 _JPEG = (cv2.IMWRITE_JPEG_QUALITY, 80)
 
 
@@ -267,9 +272,8 @@ def page(
         "U-Net was trained on their scans; these are volunteers, and ours saw synthetic images",
         "alone. *As printed*: the paper's level set at 0.7 mm; *DRLSE*, *GRLSE*: ours, both from a",
         "circle half as wide as the U-Net's mask. *U-Net + refine* and *cascade + GRLSE*: what",
-        "`segment --method csm` and `segment --refine grlse` give, with the safety. *Patches*: the",
-        "U-Net trained on windows of 128 x 128 pixels alone; what that costs is the narrow field",
-        "of view of subj-c, 24 mm, where it finds hardly anything.",
+        "`segment --method csm` and `segment --refine grlse` give, with the safety.",
+        *(PATCHES if "U-Net, patches" in methods else ()),
         "",
         "## Methods",
         "",
