@@ -29,6 +29,7 @@ from .segmentation import (
     tag_of,
     write_mask,
 )
+from .undone import hide_others, mask_editing, mask_editing_while_there, show, show_hidden
 from .volume import grid_of
 
 SEED_TAG = "SpinalCordSeg.Seed"
@@ -264,7 +265,7 @@ def prepare_fill_between_slices(
     keep_copy(segmentationNode, segmentID, volumeNode, mask, BEFORE_FILL)
     _save(editorLogic)
     write_mask(segmentationNode, segmentID, volumeNode, thinned)
-    hidden = _hide_others(segmentationNode, {segmentID})
+    hidden = hide_others(segmentationNode, segmentID, {segmentID})
     _set_in_progress(segmentationNode, segmentID)
     _allow_overlap(editorNode)
     return Prepared(tuple(keys), hidden, int(mask.sum()), int(thinned.sum()))
@@ -289,12 +290,12 @@ def lock_good_slices(
     if editable is None:
         editable = add_segment(segmentationNode, "Editable slices", (0.9, 0.9, 0.4))
         segmentationNode.GetSegmentation().GetSegment(editable).SetTag(EDITABLE_TAG, "1")
-        _keep_in_step(segmentationNode, editable, editorNode)
+        mask_editing_while_there(segmentationNode, editable, editorNode)
     write_mask(
         segmentationNode, editable, volumeNode, _only(np.ones(mask.shape, dtype=bool), opened, axis)
     )
-    _show(segmentationNode, editable, False)
-    _mask_editing(editorNode, editable)
+    show(segmentationNode, editable, False)
+    mask_editing(editorNode, editable)
     _allow_overlap(editorNode)
     locked = tuple(k for k in range(mask.shape[axis]) if k not in set(opened))
     return Locked(locked, tuple(opened), editable)
@@ -304,7 +305,7 @@ def unlock_slices(editorLogic: Any, segmentationNode: Any, editorNode: Any) -> N
     """Undo :func:`lock_good_slices`: every slice can be edited again."""
     editable = _tagged(segmentationNode, EDITABLE_TAG)
     if editorNode is not None and (editable is None or editorNode.GetMaskSegmentID() == editable):
-        _mask_editing(editorNode, None)
+        mask_editing(editorNode, None)
     if editable is not None:
         _save(editorLogic)
         segmentationNode.GetSegmentation().RemoveSegment(editable)
@@ -324,6 +325,8 @@ def restore_automatic_result(
 ) -> Restored:
     """Put back what the last run had in this segment; of a drawn one, its state before thinning.
 
+    Segments that a command on this one has hidden are shown again.
+
     Raises
     ------
     Failure
@@ -339,6 +342,7 @@ def restore_automatic_result(
         )
     _save(editorLogic)
     write_mask(segmentationNode, segmentID, volumeNode, kept)
+    show_hidden(segmentationNode, segmentID)
     return Restored(int(mask.sum()), int(kept.sum()))
 
 
@@ -346,6 +350,8 @@ def restore_before_fill(
     editorLogic: Any, segmentationNode: Any, segmentID: str, volumeNode: Any
 ) -> Restored:
     """Put back the full segment that :func:`prepare_fill_between_slices` thinned.
+
+    The segments that it has hidden are shown again.
 
     Raises
     ------
@@ -358,6 +364,7 @@ def restore_before_fill(
         raise Failure("input", "this segment was not thinned", "there is nothing to put back")
     _save(editorLogic)
     write_mask(segmentationNode, segmentID, volumeNode, kept)
+    show_hidden(segmentationNode, segmentID)
     return Restored(int(mask.sum()), int(kept.sum()))
 
 
@@ -390,17 +397,16 @@ def make_seeds(
             found = add_segment(segmentationNode, name, colour)
             segmentationNode.GetSegmentation().GetSegment(found).SetTag(SEED_TAG, role)
         write_mask(segmentationNode, found, volumeNode, seed)
-        _show(segmentationNode, found, True)
+        show(segmentationNode, found, True)
         ids.append(found)
-    hidden = _hide_others(segmentationNode, set(ids))
+    hidden = hide_others(segmentationNode, segmentID, set(ids))
     return Seeds(ids[0], ids[1], int(inside.sum()), int(ring.sum()), hidden)
 
 
 def show_segments(segmentationNode: Any, segmentIDs: Sequence[str]) -> None:
     """Show segments again that a command hid."""
     for segmentID in segmentIDs:
-        if segmentationNode.GetSegmentation().GetSegment(segmentID) is not None:
-            _show(segmentationNode, segmentID, True)
+        show(segmentationNode, segmentID, True)
 
 
 def _save(editorLogic: Any) -> None:
@@ -461,61 +467,6 @@ def _tagged(segmentationNode: Any, tag: str, value: str = "1") -> str | None:
         if tag_of(segment, tag) == value:
             return segmentID
     return None
-
-
-def _hide_others(segmentationNode: Any, shown: set[str]) -> tuple[str, ...]:
-    """Hide all segments but some, and return those that were visible."""
-    display = segmentationNode.GetDisplayNode()
-    hidden = []
-    for segmentID, _ in segments_of(segmentationNode):
-        if segmentID in shown:
-            _show(segmentationNode, segmentID, True)
-        elif display is not None and display.GetSegmentVisibility(segmentID):
-            display.SetSegmentVisibility(segmentID, False)
-            hidden.append(segmentID)
-    return tuple(hidden)
-
-
-def _show(segmentationNode: Any, segmentID: str, visible: bool) -> None:
-    if segmentationNode.GetDisplayNode() is None:
-        segmentationNode.CreateDefaultDisplayNodes()
-    segmentationNode.GetDisplayNode().SetSegmentVisibility(segmentID, visible)
-
-
-def _mask_editing(editorNode: Any, segmentID: str | None) -> None:
-    """Let an editor change voxels inside one segment only, or everywhere."""
-    if editorNode is None:
-        return
-    import slicer
-
-    kind = slicer.vtkMRMLSegmentationNode
-    editorNode.SetMaskSegmentID(segmentID or "")
-    editorNode.SetMaskMode(
-        kind.EditAllowedInsideSingleSegment if segmentID else kind.EditAllowedEverywhere
-    )
-
-
-def _keep_in_step(segmentationNode: Any, segmentID: str, editorNode: Any) -> None:
-    """Lift the lock when undo takes its segment away, and lock again when redo brings it back.
-
-    Without it the editor would refuse to change anything, masked by a segment that is not there.
-    """
-    if editorNode is None:
-        return
-    import slicer
-
-    editorID = editorNode.GetID()
-
-    def follow(node: Any, event: str) -> None:
-        editor = node.GetScene() and node.GetScene().GetNodeByID(editorID)
-        if not editor or editor.GetSegmentationNode() is not node:
-            return
-        there = node.GetSegmentation().GetSegment(segmentID) is not None
-        if there != (editor.GetMaskSegmentID() == segmentID):
-            _mask_editing(editor, segmentID if there else None)
-
-    for event in (slicer.vtkSegmentation.SegmentAdded, slicer.vtkSegmentation.SegmentRemoved):
-        segmentationNode.AddObserver(event, follow)
 
 
 def _allow_overlap(editorNode: Any) -> None:

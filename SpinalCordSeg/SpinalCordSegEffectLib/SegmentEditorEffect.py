@@ -139,6 +139,7 @@ class SegmentEditorEffect(AbstractScriptedSegmentEditorEffect):
         """Let go of everything; Slicer calls this before the effect is deleted."""
         if self._run is not None:
             self._run.stop()
+            self._corrections.stop()
 
     def onApply(self, _checked: bool = False) -> None:
         """Segment, after what is missing was installed with the user's consent."""

@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any
 
+import slicer
 from slicer.i18n import tr as _
 from SpinalCordSegCore import correction, review
 from SpinalCordSegCore.messages import Failure
@@ -48,6 +49,7 @@ class CorrectionSection:
             button.connect("clicked(bool)", self._guarded(command))
         ui.slicesLineEdit.connect("editingFinished()", self._keep)
         ui.everySpinBox.connect("valueChanged(int)", self._keep)
+        self._observed: tuple[Any, list[int]] = (None, [])
 
     def setDefaults(self) -> None:
         """Give every parameter that has no value yet its default."""
@@ -57,17 +59,39 @@ class CorrectionSection:
     def update(self, enabled: bool) -> None:
         """Show the parameters."""
         effect, ui = self._effect, self._ui
-        widgets = (ui.slicesLineEdit, ui.everySpinBox, ui.lockButton)
+        widgets = (ui.slicesLineEdit, ui.everySpinBox)
         blocked = [(widget, widget.blockSignals(True)) for widget in widgets]
         ui.slicesLineEdit.setText(effect.parameter("Slices"))
         ui.everySpinBox.setValue(effect.integerParameter("KeepEvery"))
-        segmentationNode = self._node().GetSegmentationNode()
-        locked = segmentationNode is not None and _is_locked(segmentationNode)
-        ui.lockButton.setChecked(locked)
-        ui.lockButton.setText(_("Unlock all") if locked else _("Lock all others"))
+        self._observe(self._node().GetSegmentationNode())
+        self._showLock()
         for widget, wasBlocked in blocked:
             widget.blockSignals(wasBlocked)
         ui.correctCollapsibleButton.setEnabled(enabled)
+
+    def stop(self) -> None:
+        """Hear of no change any more."""
+        self._observe(None)
+
+    def _observe(self, segmentationNode: Any) -> None:
+        """Hear of undo and redo of a lock, which change the segmentation and not the editor."""
+        node, tags = self._observed
+        if node is segmentationNode:
+            return
+        for tag in tags:
+            node.RemoveObserver(tag)
+        kinds = slicer.vtkSegmentation
+        events = (kinds.SegmentAdded, kinds.SegmentRemoved) if segmentationNode else ()
+        tags = [segmentationNode.AddObserver(event, self._showLock) for event in events]
+        self._observed = (segmentationNode, tags)
+
+    def _showLock(self, *_changed: Any) -> None:
+        node, button = self._observed[0], self._ui.lockButton
+        locked = node is not None and _is_locked(node)
+        wasBlocked = button.blockSignals(True)
+        button.setChecked(locked)
+        button.setText(_("Unlock all") if locked else _("Lock all others"))
+        button.blockSignals(wasBlocked)
 
     def _keep(self, *_changed: Any) -> None:
         self._effect.setParameter("Slices", self._ui.slicesLineEdit.text)

@@ -9,6 +9,8 @@ from itertools import pairwise
 import numpy as np
 from scipy import ndimage
 
+from ..correction.repair import repair_array
+
 # Shares and lengths of the published tool's clean-up.
 _SMALLEST_PIECE = 0.10
 _LONGEST_GAP_MM = 10.0
@@ -55,28 +57,6 @@ def clean_cord_mask(mask: np.ndarray, curve: np.ndarray, slice_mm: float) -> Cle
     cleaned = _drop_small_pieces(cleaned)
     cleaned = _drop_thin_ends(cleaned)
     return _fill_gaps(cleaned, slice_mm)
-
-
-def interpolate_shape(lower: np.ndarray, upper: np.ndarray, fraction: float) -> np.ndarray:
-    """Return the shape between two slices.
-
-    Both are moved onto the interpolated centre before their signed distances are mixed, so that
-    a tilted cord does not shrink on the way.
-
-    Parameters
-    ----------
-    lower, upper : ndarray of bool, (X, Y)
-        Neither empty.
-    fraction : float
-        0 at the lower slice, 1 at the upper.
-    """
-    centres = [np.array(ndimage.center_of_mass(m)) for m in (lower, upper)]
-    centre = (1 - fraction) * centres[0] + fraction * centres[1]
-    mixed = np.zeros(lower.shape)
-    for shape, own, weight in zip((lower, upper), centres, (1 - fraction, fraction), strict=True):
-        distance = ndimage.distance_transform_edt(shape) - ndimage.distance_transform_edt(~shape)
-        mixed += weight * ndimage.shift(distance, centre - own, order=1, mode="nearest")
-    return mixed > 0
 
 
 def _one_object_a_slice(mask: np.ndarray, curve: np.ndarray) -> np.ndarray:
@@ -126,13 +106,11 @@ def _drop_thin_ends(mask: np.ndarray) -> np.ndarray:
 
 def _fill_gaps(mask: np.ndarray, slice_mm: float) -> CleanMask:
     present = np.flatnonzero(mask.any(axis=(0, 1)))
-    result = mask.copy()
-    filled: list[int] = []
-    for low, high in pairwise(present):
-        gap = high - low
-        if gap == 1 or gap * slice_mm >= _LONGEST_GAP_MM:
-            continue
-        for k in range(low + 1, high):
-            result[:, :, k] = interpolate_shape(mask[:, :, low], mask[:, :, high], (k - low) / gap)
-            filled.append(k)
-    return CleanMask(result, np.array(filled, int))
+    missing = [
+        k
+        for low, high in pairwise(present)
+        if (high - low) * slice_mm < _LONGEST_GAP_MM
+        for k in range(low + 1, high)
+    ]
+    filled, _, _ = repair_array(mask, missing, 2, slice_mm)
+    return CleanMask(filled, np.array(missing, int))

@@ -60,6 +60,34 @@ def test_bad_slices_come_back_and_good_ones_stay(bad: list[int], code: str) -> N
     assert (_array(image) == spoiled).all()
 
 
+@pytest.mark.parametrize("bad", [[6], [6, 7], [5, 6, 7]])
+def test_a_cord_that_bends_within_the_gap_is_followed(bad: list[int]) -> None:
+    """On thick slices a straight line between the slices beside would miss it by voxels."""
+    x, y, z = np.indices(SIZE)
+    truth = (x - 14 - 8 * np.sin(z / 14 * np.pi)) ** 2 + (y - 20) ** 2 < 36
+    image = _image(truth)
+    image.SetSpacing((1, 1, 8))
+    found = _array(scs.repair_slices(image, bad).mask)
+    for k in bad:
+        centres = [np.argwhere(m[:, :, k]).mean(axis=0) for m in (found, truth)]
+        assert np.linalg.norm(centres[0] - centres[1]) < 0.35
+    assert _dice(found[:, :, bad], truth[:, :, bad]) > 0.95
+
+
+def test_a_mix_of_unlike_shapes_does_not_shrink() -> None:
+    x, y, z = np.indices(SIZE)
+    wide = (z < 7).astype(float)
+    squared = ((x - 20) / (5 + 5 * wide)) ** 2 + ((y - 20) / (10 - 5 * wide)) ** 2
+    truth = squared < 1
+    areas = _areas(truth)
+    repaired = _areas(_array(scs.repair_slices(_image(truth), [6, 7]).mask))
+    assert np.abs(repaired[[6, 7]] / areas[[5, 8]] - 1).max() < 0.05
+
+
+def _areas(mask: np.ndarray) -> np.ndarray:
+    return mask.sum(axis=(0, 1))
+
+
 def test_a_spoiled_slice_says_nothing_about_the_result() -> None:
     truth = _cylinder()
     emptied, leaked = truth.copy(), truth.copy()

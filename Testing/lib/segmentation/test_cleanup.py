@@ -6,7 +6,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from SpinalCordSegLib.segmentation.cleanup import clean_cord_mask, interpolate_shape
+from SpinalCordSegLib.segmentation.cleanup import clean_cord_mask
 
 SHAPE = (40, 40, 20)
 CURVE = np.full((SHAPE[2], 2), 20.0)
@@ -62,9 +62,13 @@ def test_a_short_gap_is_filled_and_a_long_one_is_not(rod: np.ndarray) -> None:
     assert np.array_equal(clean_cord_mask(short, CURVE, 3.0).mask, short)
 
 
-def test_the_shape_between_two_shifted_discs_is_a_disc_half_way() -> None:
-    between = interpolate_shape(disc((14, 20)), disc((26, 24)), 0.5)
-    expected = disc((20, 22))
+def test_a_gap_of_a_leaning_cord_is_filled_in_its_line() -> None:
+    leaning = np.stack([disc((14 + k / 2, 20)) for k in range(SHAPE[2])], axis=2)
+    gap = leaning.copy()
+    gap[:, :, 8:11] = False
+    curve = np.stack([14 + np.arange(SHAPE[2]) / 2, np.full(SHAPE[2], 20.0)], axis=1)
+    between = clean_cord_mask(gap, curve, 1.0).mask[:, :, 8:11]
+    expected = leaning[:, :, 8:11]
     assert 2 * (between & expected).sum() / (between.sum() + expected.sum()) > 0.97
 
 

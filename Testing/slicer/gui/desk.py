@@ -68,10 +68,11 @@ class Desk:
         settle()
         return widget
 
-    def editor(self, volumeNode: Any) -> Any:
-        """Return the effect in a segment editor with an empty segmentation of a volume."""
+    def editor(self, volumeNode: Any, segmentation: Any = None) -> Any:
+        """Return the effect in a segment editor, with a new segmentation if none is given."""
         self.module("SpinalCordSeg").registerEditorEffect()
-        editor = Editor(self.scene, self.effects.effects["Spinal cord"], volumeNode)
+        host = self.effects.effects["Spinal cord"]
+        editor = Editor(self.scene, host, volumeNode, segmentation)
         self.opened.append(editor.effect)
         return editor
 
@@ -91,15 +92,17 @@ class Desk:
 class Editor:
     """A segment editor without its widget: the real logic and node, and the effect's host."""
 
-    def __init__(self, scene: Any, host: Any, volumeNode: Any) -> None:
+    def __init__(self, scene: Any, host: Any, volumeNode: Any, segmentation: Any = None) -> None:
         self.volumeNode = volumeNode
         self.node = scene.AddNewNodeByClass("vtkMRMLSegmentEditorNode")
         self.logic = slicer.vtkSlicerSegmentEditorLogic()
         self.logic.SetMRMLScene(scene)
         self.logic.SetSegmentEditorNode(self.node)
-        self.segmentation = scene.AddNewNodeByClass("vtkMRMLSegmentationNode", "edited")
-        self.segmentation.CreateDefaultDisplayNodes()
-        self.segmentation.SetReferenceImageGeometryParameterFromVolumeNode(volumeNode)
+        if segmentation is None:
+            segmentation = scene.AddNewNodeByClass("vtkMRMLSegmentationNode", "edited")
+            segmentation.CreateDefaultDisplayNodes()
+            segmentation.SetReferenceImageGeometryParameterFromVolumeNode(volumeNode)
+        self.segmentation = segmentation
         self.logic.SetSegmentationNode(self.segmentation)
         self.logic.SetSourceVolumeNode(volumeNode)
         self.host = host

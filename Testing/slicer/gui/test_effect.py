@@ -281,6 +281,19 @@ def test_locked_slices_are_unlocked_by_the_same_button(editor: Editor) -> None:
     assert list(editor.segments()) == ["cord"]
 
 
+def test_the_lock_button_follows_undo_and_redo(editor: Editor) -> None:
+    editor.add_segment("cord", CORD)
+    write(editor, "4-5")
+    click(editor.ui.lockButton)
+    for step, text in ((editor.logic.Undo, "Lock all others"), (editor.logic.Redo, "Unlock all")):
+        step()
+        assert editor.ui.lockButton.text == text
+        assert editor.ui.lockButton.checked == (text == "Unlock all")
+    editor.effect.cleanup()
+    editor.logic.Undo()
+    assert editor.ui.lockButton.text == "Unlock all"  # An effect that is gone hears nothing.
+
+
 def test_fill_between_slices_is_prepared_and_opened(editor: Editor) -> None:
     cord = editor.add_segment("cord", CORD)
     gray = editor.add_segment("gray matter", GRAY)

@@ -43,6 +43,29 @@ from SpinalCordSegCore.segmentation import (
 SIZE = (40, 40, 25)
 
 
+# Stands for the level sets of the library: it grows the mask by a voxel on the slices it is given.
+GROWS = """
+import sys, json
+import numpy as np, SimpleITK as sitk
+from scipy import ndimage
+command, image, mask, _, output = sys.argv[1:6]
+drawn = sitk.ReadImage(mask)
+assert command == "refine" and sitk.ReadImage(image).GetSize() == drawn.GetSize()
+old = sitk.GetArrayFromImage(drawn) > 0
+slices = range(len(old))
+if "--slices" in sys.argv:
+    slices = [int(k) for k in sys.argv[sys.argv.index("--slices") + 1].split(",")]
+new = old.copy()
+for k in slices:
+    new[k] = ndimage.binary_dilation(old[k])
+result = sitk.GetImageFromArray(new.astype("uint8"))
+result.CopyInformation(drawn)
+sitk.WriteImage(result, output)
+print("warning: slice 3 kept: no edge", file=sys.stderr, flush=True)
+print(json.dumps({"result": [output]}), flush=True)
+"""
+
+
 def _truth() -> dict[str, np.ndarray]:
     x, y, z = np.indices(SIZE)
     swell = 6 + np.sin(z / 4)
@@ -149,27 +172,60 @@ def _seed(b: Bench) -> None:
     make_seeds(b.editor, b.node, "cord", b.volume)
 
 
-@pytest.mark.parametrize("command", [_repair, _prepare, _lock, _restore, _seed])
+def _refine(b: Bench) -> None:
+    refine_segment(b.editor, b.node, "cord", b.volume)
+
+
+def _refine_one(b: Bench) -> None:
+    refine_segment(b.editor, b.node, "cord", b.volume, [12])
+
+
+@pytest.mark.parametrize(
+    "command", [_repair, _prepare, _lock, _restore, _seed, _refine, _refine_one]
+)
 def test_each_command_is_one_undo_step_and_keeps_all_others(
-    bench: Bench, command: Callable[[Bench], None]
+    bench: Bench,
+    command: Callable[[Bench], None],
+    private_parent: Any,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr(
+        "SpinalCordSegCore.worker.python_command", lambda: [sys.executable, "-c", GROWS]
+    )
     spoiled = bench.truth["cord"].copy()
     spoiled[:, :, [5, 12, 13]] = False
     spoiled[2:9, 3:9, 12] = True
     write_mask(bench.node, "cord", bench.volume, spoiled)
-    before = bench.state()
+    before, shown = bench.state(), bench.visible()
     command(bench)
-    after = bench.state()
+    after, shown_after = bench.state(), bench.visible()
     assert after != before
     for name in ("gray_matter", "lesion", "other"):
         assert after[name] == before[name]
+    for _ in range(2):
+        bench.editor.Undo()
+        assert bench.state() == before
+        assert bench.visible() == shown
+        bench.editor.Redo()
+        assert bench.state() == after
+        assert bench.visible() == shown_after
     bench.editor.Undo()
-    assert bench.state() == before
-    bench.editor.Redo()
-    assert bench.state() == after
-    bench.editor.Undo()
-    assert bench.state() == before
     assert not bench.editor.CanUndo()
+
+
+def test_undo_shows_only_what_its_own_command_has_hidden(bench: Bench) -> None:
+    _prepare(bench)
+    assert bench.visible() == ["cord"]
+    show_segments(bench.node, ["lesion"])
+    write_mask(bench.node, "cord", bench.volume, bench.truth["cord"])
+    _seed(bench)
+    assert "lesion" not in bench.visible()
+    bench.editor.Undo()
+    assert bench.visible() == ["cord", "lesion"]
+    restore_before_fill(bench.editor, bench.node, "cord", bench.volume)
+    assert bench.visible() == ["cord", "lesion", "other"]
+    bench.editor.Undo()
+    assert bench.visible() == ["cord", "lesion"]
 
 
 def test_repair_puts_right_what_is_marked_and_nothing_else(bench: Bench) -> None:
@@ -212,9 +268,8 @@ def test_fill_between_slices_after_preparing_it(bench: Bench) -> None:
     for name, mask in hidden.items():
         assert mask.any()
         assert (bench.mask(name) == mask).all()
-    show_segments(bench.node, prepared.hiddenSegmentIDs)
-    assert bench.visible() == ["cord", "other"]
     restore_before_fill(bench.editor, bench.node, "cord", bench.volume)
+    assert bench.visible() == ["cord", "other"]
     assert (bench.mask("cord") == truth).all()
 
 
@@ -350,6 +405,12 @@ def test_undoing_a_lock_opens_every_slice(bench: Bench) -> None:
     assert bench.editorNode.GetMaskMode() == bench.node.EditAllowedEverywhere
     bench.editor.Redo()
     assert bench.editorNode.GetMaskMode() == bench.node.EditAllowedInsideSingleSegment
+    assert "lesion" not in bench.visible()
+    assert len(bench.visible()) == 2
+    unlock_slices(bench.editor, bench.node, bench.editorNode)
+    bench.editor.Undo()
+    assert bench.editorNode.GetMaskMode() == bench.node.EditAllowedInsideSingleSegment
+    assert len(bench.visible()) == 2
     everything = np.ones(SIZE, dtype=bool)
     bench.apply("cord", everything)
     assert bench.mask("cord").sum() < everything.sum()
@@ -357,29 +418,6 @@ def test_undoing_a_lock_opens_every_slice(bench: Bench) -> None:
         bench.editor.Undo()
     bench.apply("cord", everything)
     assert (bench.mask("cord") == everything).all()
-
-
-# Stands for the level sets of the library: it grows the mask by a voxel on the slices it is given.
-GROWS = """
-import sys, json
-import numpy as np, SimpleITK as sitk
-from scipy import ndimage
-command, image, mask, _, output = sys.argv[1:6]
-drawn = sitk.ReadImage(mask)
-assert command == "refine" and sitk.ReadImage(image).GetSize() == drawn.GetSize()
-old = sitk.GetArrayFromImage(drawn) > 0
-slices = range(len(old))
-if "--slices" in sys.argv:
-    slices = [int(k) for k in sys.argv[sys.argv.index("--slices") + 1].split(",")]
-new = old.copy()
-for k in slices:
-    new[k] = ndimage.binary_dilation(old[k])
-result = sitk.GetImageFromArray(new.astype("uint8"))
-result.CopyInformation(drawn)
-sitk.WriteImage(result, output)
-print("warning: slice 3 kept: no edge", file=sys.stderr, flush=True)
-print(json.dumps({"result": [output]}), flush=True)
-"""
 
 
 def test_refining_a_segment_through_the_worker(
