@@ -347,11 +347,16 @@ def _review(
     image: sitk.Image, cord: CordSegmentation, centerline: Centerline
 ) -> tuple[ReviewItem, ...]:
     mask, probability = to_network_order(cord.mask), to_network_order(cord.probability)
+    curve = centerline.in_slices(mask)
     doubts = doubtful_slices(
-        array_from(mask) > 0, array_from(probability), mask.GetSpacing(), cord.filled_slices
+        array_from(mask) > 0,
+        array_from(probability),
+        mask.GetSpacing(),
+        cord.filled_slices,
+        array_from(to_network_order(image)),
+        curve,
     )
     own_index = stored_slices(image)
-    curve = centerline.in_slices(mask)
     items = []
     for doubt in doubts:
         x, y = curve[doubt.row]

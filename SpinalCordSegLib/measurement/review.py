@@ -7,10 +7,18 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import ndimage
+
+from . import doubt_gaps, doubt_image, doubt_outline
+from .doubt_sections import HALF_MM, outline_distances
+from .doubt_stack import Floats, Mask, Sign, Spacing, Stack
 
 # Severities below this are what good masks have on their worst slices.
 _WORTH_A_LOOK = 0.25
+
+# Signs of this strength together make a severity of a half.
+_EVEN = 1.0
+# What an interpolated slice adds: nobody has seen its cord, but short gaps are filled well.
+_FILLED = 4.0
 
 
 @dataclass(frozen=True)
@@ -64,10 +72,12 @@ def worst_first(items: Iterable[ReviewItem]) -> tuple[ReviewItem, ...]:
 
 
 def doubtful_slices(
-    mask: np.ndarray,
-    probability: np.ndarray,
-    spacing_mm: tuple[float, float, float],
+    mask: Mask,
+    probability: Floats,
+    spacing_mm: Spacing,
     filled: Collection[int] = (),
+    image: Floats | None = None,
+    curve: Floats | None = None,
 ) -> list[Doubt]:
     """Return the slices of a cord mask that a person should look at, worst first.
 
@@ -79,63 +89,80 @@ def doubtful_slices(
     spacing_mm : (x, y, z)
     filled : collection of int
         Slices interpolated from their neighbours.
+    image : ndarray, (X, Y, Z), optional
+        Without it only the outline and the probability are judged.
+    curve : ndarray, (Z, 2), optional
+        In-plane index of the centerline on each slice; NaN where it does not run. Slices without
+        an outline are judged as far as it reaches.
 
     Notes
     -----
-    A slice is doubtful where the network is unsure of more than the usual rim, where the area
-    or the place of the cord jumps against the neighbourhood of about a centimetre, or where there
-    was nothing to go by and the mask was interpolated.
+    Every sign of a wrong outline is measured against what good slices have, mostly by comparing
+    a slice with its neighbours of about a centimetre; the strengths s of all signs of a slice add
+    up to the severity 1 - 1 / (1 + sum s). The reason is the strongest sign.
+    ``Testing/evaluation/review.md`` tells how many wrong slices this finds.
     """
-    rows = np.flatnonzero(mask.any(axis=(0, 1)))
-    if rows.size == 0:
+    if not mask.any():
         return []
-    reasons = {
-        "the network is unsure of the outline": _unsure(mask, probability, spacing_mm, rows),
-        "the area jumps against its neighbours": _area_jump(mask, spacing_mm, rows),
-        "the cord's position jumps against its neighbours": _shift(mask, spacing_mm, rows),
-        "interpolated from its neighbours": np.isin(rows, list(filled)) * 0.9,
-    }
-    names, severities = list(reasons), np.stack(list(reasons.values()))
-    worst = severities.argmax(axis=0)
+    crossed: Mask = np.zeros(mask.shape[2], bool)
+    if curve is not None:
+        crossed = np.asarray(np.isfinite(curve).all(axis=1))
+    part = _part(mask, spacing_mm, crossed)
+    stack = Stack.of(mask[part], probability[part], spacing_mm)
+    signs = _signs(
+        stack,
+        None if image is None else image[part],
+        None if curve is None else curve[part[2]] - [part[0].start, part[1].start],
+    )
+    own_rows = np.arange(part[2].start, part[2].stop)
+    goes_on = doubt_gaps.sure_of_curve(crossed, spacing_mm[2])
+    signs.append(doubt_gaps.end(stack, goes_on[part[2]]))
+    signs.append(Sign("interpolated from its neighbours", np.isin(own_rows, [*filled]) * _FILLED))
+    return _doubts(signs, own_rows)
+
+
+def _part(mask: Mask, spacing_mm: Spacing, crossed: Mask) -> tuple[slice, slice, slice]:
+    """Return the slices that mask or curve reach, and of these what lies around the mask."""
+    parts = []
+    for axis, margin_mm in enumerate((2 * HALF_MM, 2 * HALF_MM, 0.0)):
+        reached = mask.any(axis=tuple({0, 1, 2} - {axis}))
+        if axis == 2:
+            reached = reached | crossed
+        inside, margin = np.flatnonzero(reached), int(margin_mm / spacing_mm[axis])
+        parts.append(slice(max(0, int(inside[0]) - margin), int(inside[-1]) + 1 + margin))
+    return parts[0], parts[1], slice(parts[2].start, min(parts[2].stop, mask.shape[2]))
+
+
+def _signs(stack: Stack, image: Floats | None, curve: Floats | None) -> list[Sign]:
+    depth = outline_distances(stack.mask, stack.centres, stack.spacing_mm)
+    signs = [
+        doubt_outline.unsure(stack),
+        doubt_outline.area_jump(stack),
+        doubt_outline.shape_jump(stack, depth),
+        doubt_outline.position_jump(stack),
+        doubt_gaps.gap(stack),
+    ]
+    if curve is not None:
+        signs.append(doubt_outline.beside_curve(stack, curve))
+    if image is not None and stack.near.shape[1]:
+        looks = doubt_image.looks_of(stack, image, depth)
+        signs += [
+            doubt_gaps.end_in_cord(stack, looks.likeness),
+            doubt_image.other_tissue(looks, stack.near),
+            doubt_image.uneven_tissue(looks, stack.near),
+            doubt_image.no_edge(looks, stack),
+            doubt_image.unlike_neighbours(looks, stack),
+        ]
+    return signs
+
+
+def _doubts(signs: list[Sign], rows: np.ndarray) -> list[Doubt]:
+    strengths = np.stack([sign.strength for sign in signs])
+    strongest, total = strengths.argmax(axis=0), strengths.sum(axis=0)
+    severity = np.round(total / (total + _EVEN), 3)
     doubts = [
-        Doubt(int(row), names[worst[i]], float(round(severities[worst[i], i], 3)))
+        Doubt(int(row), signs[strongest[i]].reason, float(severity[i]))
         for i, row in enumerate(rows)
-        if severities[worst[i], i] >= _WORTH_A_LOOK
+        if severity[i] >= _WORTH_A_LOOK
     ]
     return sorted(doubts, key=lambda doubt: (-doubt.severity, doubt.row))
-
-
-def _unsure(
-    mask: np.ndarray,
-    probability: np.ndarray,
-    spacing_mm: tuple[float, float, float],
-    rows: np.ndarray,
-) -> np.ndarray:
-    """Doubt per slice: the uncertain rim's width beyond the 0.8 mm that partial volume gives."""
-    doubt = (1 - np.abs(2 * probability[:, :, rows] - 1)).sum(axis=(0, 1))
-    area = np.maximum(mask[:, :, rows].sum(axis=(0, 1)), 1) * spacing_mm[0] * spacing_mm[1]
-    rim_mm = doubt * spacing_mm[0] * spacing_mm[1] / (2 * np.sqrt(np.pi * area))
-    return np.clip((rim_mm - 0.8) / 1.6, 0, 1)
-
-
-def _area_jump(
-    mask: np.ndarray, spacing_mm: tuple[float, float, float], rows: np.ndarray
-) -> np.ndarray:
-    area = mask[:, :, rows].sum(axis=(0, 1)).astype(float)
-    usual = ndimage.median_filter(area, _neighbours(spacing_mm[2]), mode="nearest")
-    return np.clip((np.abs(area - usual) / np.maximum(usual, 1) - 0.15) / 0.5, 0, 1)
-
-
-def _shift(
-    mask: np.ndarray, spacing_mm: tuple[float, float, float], rows: np.ndarray
-) -> np.ndarray:
-    centres = np.array([ndimage.center_of_mass(mask[:, :, k]) for k in rows])
-    centres *= np.array(spacing_mm[:2])
-    usual = ndimage.median_filter(centres, (_neighbours(spacing_mm[2]), 1), mode="nearest")
-    distance = np.linalg.norm(centres - usual, axis=1)
-    # A cord may lean by up to 45 degrees: only what goes beyond that is a jump.
-    return np.clip((distance - 1 - 0.5 * spacing_mm[2]) / 4, 0, 1)
-
-
-def _neighbours(slice_mm: float) -> int:
-    return 2 * max(1, round(5 / slice_mm)) + 1
