@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""From tissue to an MR image: contrast, resolution, bias field, noise, field of view."""
+"""From tissue to an MR image: contrast, resolution, artefacts, noise, field of view."""
 
 from __future__ import annotations
 
@@ -8,22 +8,12 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 
+from .artefacts import add_flow, add_ghosts, add_motion, vary_slices
 from .randomness import Randomness
+from .separable import apply_along_axes, gaussian_blur, spectrum_truncation, voxel_resampling
+from .sequences import tissue_means
 from .tissues import TISSUE_COUNT, Tissue
-
-# Means of CSF, white matter, (gray minus white) matter and the range of the background's means,
-# each a (low, high) range, relative to the brightest tissue. Shaped after the look of each
-# sequence in the development scans, widened.
-_CONTRASTS: tuple[tuple[tuple[float, float], ...], ...] = (
-    ((0.80, 1.10), (0.22, 0.50), (0.00, 0.10), (0.00, 0.60)),  # T2w
-    ((0.05, 0.30), (0.50, 0.80), (-0.12, 0.00), (0.05, 1.00)),  # T1w
-    ((0.75, 1.10), (0.38, 0.60), (0.06, 0.20), (0.10, 0.95)),  # T2*w
-    ((0.35, 0.65), (0.40, 0.60), (0.03, 0.12), (0.10, 0.90)),  # MT-weighted
-    ((0.02, 0.25), (0.80, 1.00), (-0.10, 0.10), (0.00, 0.25)),  # DWI
-    ((0.60, 1.00), (0.60, 0.90), (-0.05, 0.10), (0.00, 0.80)),  # bright cord in bright CSF
-)
 
 
 @dataclass(frozen=True)
@@ -39,16 +29,37 @@ class AcquisitionRange:
     gray_minus_white : (float, float), optional
         Least and most difference between gray and white matter, relative to the brightest tissue;
         by default whatever the contrast gives, also none.
+    sequence : str, optional
+        As :func:`.sequences.tissue_means` takes it; by default any.
+    voxel_mm : (x, y, z), optional
+        The scanner's voxel; by default random, axial slices mostly, sagittal slabs sometimes.
+    bias : (float, float)
+        Standard deviation of the logarithm of the bias field at its nodes.
+    cut_axes : float
+        Probability, for each axis, that the field of view ends inside the patch.
+    flow, ghosts, motion, ringing, uneven_slices : float
+        Share of the images with this artefact.
     """
 
     in_plane_mm: tuple[float, float] = (0.35, 1.1)
     noise: tuple[float, float] = (0.005, 0.07)
     gray_minus_white: tuple[float, float] | None = None
+    sequence: str | None = None
+    voxel_mm: tuple[float, float, float] | None = None
+    bias: tuple[float, float] = (0.0, 0.35)
+    cut_axes: float = 0.25
+    flow: float = 0.12
+    ghosts: float = 0.10
+    motion: float = 0.06
+    ringing: float = 0.12
+    uneven_slices: float = 0.08
 
 
 ANY_SEQUENCE = AcquisitionRange()
 GRAY_MATTER_SEQUENCES = AcquisitionRange((0.28, 0.8), (0.003, 0.04), (0.06, 0.28))
 """Sequences made to show the gray matter."""
+LESION_SEQUENCES = AcquisitionRange(noise=(0.005, 0.05), flow=0.3, ghosts=0.2)
+"""Any sequence, with more of what may be taken for a lesion."""
 
 
 def acquire(
@@ -56,15 +67,18 @@ def acquire(
     random: Randomness,
     spacing_mm: Sequence[float],
     ranges: AcquisitionRange = ANY_SEQUENCE,
+    lesion: torch.Tensor | None = None,
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Paint a tissue map as a scanner might see it.
 
     Parameters
     ----------
-    tissue : Tensor of int64, (X, Y, Z)
+    tissue : Tensor of uint8, (X, Y, Z)
     spacing_mm : (x, y, z)
         Of the tissue map; the image comes back on the same grid.
     ranges : AcquisitionRange
+    lesion : Tensor of float32, (X, Y, Z), optional
+        Fraction of each voxel inside a lesion.
 
     Returns
     -------
@@ -73,77 +87,113 @@ def acquire(
     seen : Tensor of bool, (X, Y, Z)
         The field of view.
     """
-    image = _paint(tissue, random, ranges)
+    image = _paint(tissue, random, ranges, lesion)
+    if random.chance(ranges.flow):
+        image = add_flow(image, tissue == Tissue.CSF, random, spacing_mm)
     image = _scan(image, random, spacing_mm, ranges)
-    image = image.clamp(min=0)
+    image = image.clamp_(min=0)
     image = (image / (image.max() + 1e-6)) ** random.uniform(0.7, 1.4)
-    seen = _field_of_view(tissue.shape, random)
+    seen = _field_of_view(tissue.shape, random, ranges.cut_axes)
     inside = image[seen]
     image = (image - inside.mean()) / (inside.std() + 1e-5)
-    return torch.where(seen, image, 0.0), seen
+    return image.masked_fill_(~seen, 0.0), seen
 
 
-def _paint(tissue: torch.Tensor, random: Randomness, ranges: AcquisitionRange) -> torch.Tensor:
-    values = _tissue_means(random)
+def _paint(
+    tissue: torch.Tensor,
+    random: Randomness,
+    ranges: AcquisitionRange,
+    lesion: torch.Tensor | None,
+) -> torch.Tensor:
+    means = tissue_means(random, ranges.sequence)
     if ranges.gray_minus_white:
         # Brighter in T2*w and most others, darker in some.
         sign = 1 if random.chance(0.85) else -1
         difference = sign * random.uniform(*ranges.gray_minus_white)
-        values[Tissue.GRAY_MATTER] = values[Tissue.WHITE_MATTER] + difference
-    means = torch.from_numpy(values).to(random.device)
-    spreads = torch.from_numpy(random.scalars.uniform(0, 0.07, TISSUE_COUNT).astype(np.float32)).to(
-        random.device
+        means[Tissue.GRAY_MATTER] = means[Tissue.WHITE_MATTER] + difference
+    spreads = random.scalars.uniform(0, 0.07, TISSUE_COUNT).astype(np.float32)
+    place = tissue.flatten().int()
+    image, spread = (
+        torch.from_numpy(values).to(tissue.device).index_select(0, place).view(tissue.shape)
+        for values in (means, spreads)
     )
-    image = means[tissue] + spreads[tissue] * random.noise(tissue.shape)
+    image.addcmul_(spread, random.noise(tissue.shape))
     if random.chance(0.5):
-        texture = random.smooth_field(tissue.shape, [max(2, n // 8) for n in tissue.shape])[0]
-        image = image + random.uniform(0, 0.12) * texture * (tissue >= Tissue.BACKGROUND)
+        nodes = [max(2, n // 8) for n in tissue.shape]
+        texture = random.smooth_field(tissue.shape, nodes, deviation=random.uniform(0, 0.12))[0]
+        image += texture * (tissue >= Tissue.BACKGROUND)
+    if lesion is not None:
+        image += lesion * _lesion_contrast(means, random, tissue.shape)
     return image
 
 
-def _tissue_means(random: Randomness) -> np.ndarray:
-    means = random.scalars.uniform(0, 1, TISSUE_COUNT)
-    if random.chance(0.6):
-        contrast = _CONTRASTS[int(random.scalars.integers(len(_CONTRASTS)))]
-        csf, white, gray_minus_white = (random.uniform(*limits) for limits in contrast[:3])
-        count = TISSUE_COUNT - Tissue.BACKGROUND
-        means[Tissue.BACKGROUND :] = random.scalars.uniform(*contrast[3], count)
-        means[Tissue.CSF] = csf
-        means[Tissue.WHITE_MATTER] = white
-        means[Tissue.GRAY_MATTER] = white + gray_minus_white
-        means[Tissue.AIR] = random.uniform(0, 0.05)
-    else:
-        white = means[Tissue.WHITE_MATTER]
-        means[Tissue.GRAY_MATTER] = white + random.scalars.normal(0, 0.1)
-        while abs(means[Tissue.CSF] - white) < 0.12:
-            means[Tissue.CSF] = random.uniform(0, 1)
-        if random.chance(0.8):
-            means[Tissue.AIR] = random.uniform(0, 0.06)
-    means[Tissue.NEURAL] = means[Tissue.WHITE_MATTER] + random.scalars.normal(0, 0.04)
-    return means.astype(np.float32)
+def _lesion_contrast(means: np.ndarray, random: Randomness, size: Sequence[int]) -> torch.Tensor:
+    """Return what a lesion adds: part of the way from cord to CSF, seldom the other way."""
+    towards_csf = float(means[Tissue.CSF] - means[Tissue.WHITE_MATTER])
+    contrast = random.uniform(0.3, 0.85) * towards_csf
+    # Where cord and CSF look alike, lesions still do not.
+    if abs(contrast) < 0.08:
+        contrast = random.uniform(0.08, 0.3) * (1 if contrast > 0 else -1)
+    if random.chance(0.1):
+        contrast = -contrast
+    nodes = [max(2, n // 10) for n in size]
+    varied = 1 + random.smooth_field(size, nodes, deviation=random.uniform(0, 0.3))[0]
+    return contrast * varied.clamp_(0.4, 1.6)
 
 
 def _scan(
     image: torch.Tensor, random: Randomness, spacing_mm: Sequence[float], ranges: AcquisitionRange
 ) -> torch.Tensor:
-    """Lose resolution, and gain a bias field and Rician noise at that resolution."""
-    size = image.shape
-    voxel_mm = _voxel_size(random, size, spacing_mm, ranges)
-    x = image[None, None]
-    for axis in range(3):
-        excess = max(0.0, voxel_mm[axis] / spacing_mm[axis] - 0.9)
-        x = _blur(x, axis, 0.42 * excess)
+    """Lose resolution, and gain artefacts, a bias field and Rician noise at that resolution."""
+    size = tuple(image.shape)
+    voxel_mm = ranges.voxel_mm or _voxel_size(random, size, spacing_mm, ranges)
     coarse = [
         max(1 if n == 1 else 2, round(n * min(1.0, s / v)))
         for n, s, v in zip(size, spacing_mm, voxel_mm, strict=True)
     ]
-    x = F.interpolate(x, size=coarse, mode="trilinear", align_corners=False)
+    x = _lose_resolution(image, random, spacing_mm, voxel_mm, coarse, random.chance(ranges.ringing))
+    if random.chance(ranges.ghosts):
+        x = add_ghosts(x, random)
+    if random.chance(ranges.motion):
+        x = add_motion(x, random)
+    if random.chance(ranges.uneven_slices):
+        x = vary_slices(x, int(np.argmax(voxel_mm)), random)
     lattice = [2 if n < 40 or s > 0.8 else 3 for n, s in zip(size, spacing_mm, strict=True)]
-    x = x * torch.exp(random.uniform(0, 0.35) * random.smooth_field(coarse, lattice))
+    bias = random.smooth_field(coarse, lattice, deviation=random.uniform(*ranges.bias))[0]
+    x = x * bias.exp_()
     sigma = random.uniform(*ranges.noise)
     real, imaginary = sigma * random.noise(x.shape), sigma * random.noise(x.shape)
-    x = torch.sqrt((x + real) ** 2 + imaginary**2)
-    return F.interpolate(x, size=tuple(size), mode="trilinear", align_corners=False)[0, 0]
+    x = torch.hypot(x + real, imaginary)
+    matrices = [
+        None if c == n else voxel_resampling(c, n) for c, n in zip(coarse, size, strict=True)
+    ]
+    return apply_along_axes(x, matrices)
+
+
+def _lose_resolution(
+    image: torch.Tensor,
+    random: Randomness,
+    spacing_mm: Sequence[float],
+    voxel_mm: Sequence[float],
+    coarse: Sequence[int],
+    ringing: bool,
+) -> torch.Tensor:
+    """Blur and sample; with ringing, the spectrum of the slices is cut off instead of faded out."""
+    slices_axis = int(np.argmax(voxel_mm))
+    matrices: list[np.ndarray | None] = []
+    for axis, (n, spacing, voxel) in enumerate(zip(image.shape, spacing_mm, voxel_mm, strict=True)):
+        matrix = None if coarse[axis] == n else voxel_resampling(n, coarse[axis])
+        sigma = 0.42 * max(0.0, voxel / spacing - 0.9)
+        if ringing and axis != slices_axis and n >= 8:
+            kept = min(coarse[axis] / n, random.uniform(0.6, 1.0))
+            smooth = spectrum_truncation(n, kept)
+        elif sigma >= 0.15 and n > 1:
+            smooth = gaussian_blur(n, sigma)
+        else:
+            matrices.append(matrix)
+            continue
+        matrices.append(smooth if matrix is None else matrix @ smooth)
+    return apply_along_axes(image, matrices)
 
 
 def _voxel_size(
@@ -152,33 +202,23 @@ def _voxel_size(
     """Return a scanner's voxel: axial slices mostly, sagittal slabs sometimes."""
     in_plane = random.uniform(*ranges.in_plane_mm)
     thick = random.uniform(0.5, 1.2) if random.chance(0.5) else random.uniform(1.2, 5.5)
+    if random.chance(0.05):
+        thick = random.uniform(5.5, 9.0)
     if size[2] * spacing_mm[2] < 8:
         thick = spacing_mm[2]
     if random.chance(0.2) and not ranges.gray_minus_white:
+        if random.chance(0.3):
+            in_plane = random.uniform(0.5, 1.0)
+            return random.uniform(3.0, 5.0), in_plane, in_plane
         return random.uniform(0.8, 3.0), in_plane, in_plane
     return in_plane, in_plane * random.uniform(0.9, 1.1), thick
 
 
-def _blur(x: torch.Tensor, axis: int, sigma: float) -> torch.Tensor:
-    """Gaussian blur of (1, 1, X, Y, Z) along one spatial axis; sigma in voxels."""
-    if sigma < 0.15 or x.shape[2 + axis] == 1:
-        return x
-    radius = min(int(np.ceil(2.5 * sigma)), x.shape[2 + axis] - 1)
-    steps = torch.arange(-radius, radius + 1, device=x.device, dtype=x.dtype)
-    kernel = torch.exp(-0.5 * (steps / sigma) ** 2)
-    shape = [1] * 5
-    shape[2 + axis] = 2 * radius + 1
-    padding = [0] * 6
-    padding[2 * (2 - axis)] = padding[2 * (2 - axis) + 1] = radius
-    padded = F.pad(x, padding, mode="replicate")
-    return F.conv3d(padded, (kernel / kernel.sum()).view(shape))
-
-
-def _field_of_view(size: Sequence[int], random: Randomness) -> torch.Tensor:
+def _field_of_view(size: Sequence[int], random: Randomness, probability: float) -> torch.Tensor:
     """Return where the scanner looked: sometimes the image ends inside the patch."""
     seen = torch.ones(tuple(size), dtype=torch.bool, device=random.device)
     for axis in range(3):
-        if size[axis] < 8 or not random.chance(0.25):
+        if size[axis] < 8 or not random.chance(probability):
             continue
         cut = int(random.uniform(0, 0.35) * size[axis])
         hidden: list[slice] = [slice(None)] * 3

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -10,7 +11,15 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
+from .brain import add_brain
+from .cauda_equina import add_roots
+from .cavities import add_cavity
+from .compression import erase_csf
+from .deformation import deformed_position
 from .gray_matter_sections import SECTION_SPACING_MM
+from .lesions import draw_lesions
+from .metal import distort, extinguish, place_implant
+from .pathology import SOME_ILL, PathologyRates, bend_to_pathology
 from .randomness import Randomness
 from .surroundings import SURROUNDINGS_SPACING_MM
 from .tissue_atlas import ATLAS_SPACING_MM, TissueAtlas
@@ -18,6 +27,10 @@ from .tissues import TISSUE_COUNT, Tissue
 
 # The template's outermost columns are blank on some slices; what lies beyond them is mirrored.
 _BLANK_BORDER = 12
+# How far the soft mask's blur reaches beyond the cord, stretched as far as samples are.
+_BLUR_MM = 1.7
+# Atlas slices above the cord's lower end from where on roots are to be seen.
+_ROOTS_START = 60
 
 
 @dataclass(frozen=True)
@@ -49,17 +62,20 @@ class Anatomy:
 
     Attributes
     ----------
-    tissue : Tensor of int64, (X, Y, Z)
+    tissue : Tensor of uint8, (X, Y, Z)
         :class:`Tissue` values and background classes.
     cord : Tensor of float32, (X, Y, Z)
         Fraction of each voxel inside the cord, 0 to 1.
     gray_matter : Tensor of float32, (X, Y, Z), optional
         The same for the gray matter; only where sections were given.
+    lesion : Tensor of float32, (X, Y, Z), optional
+        The same for lesions, no more than the cord; None in a cord without.
     """
 
     tissue: torch.Tensor
     cord: torch.Tensor
     gray_matter: torch.Tensor | None = None
+    lesion: torch.Tensor | None = None
 
 
 @dataclass(frozen=True)
@@ -72,10 +88,12 @@ class AnatomyRange:
         How far the cord may lie from the middle, right-left and anterior-posterior.
     end_fraction : float
         Share of samples placed at the brainstem or below the conus, where the cord ends.
+    pathology : PathologyRates
     """
 
     off_centre_mm: tuple[float, float]
     end_fraction: float = 0.2
+    pathology: PathologyRates = SOME_ILL
 
 
 def upload(
@@ -111,24 +129,38 @@ def sample_anatomy(
         Voxels; X right to left, Y posterior to anterior, Z inferior to superior.
     spacing_mm : (x, y, z)
     """
-    position = _deformed_grid_mm(random, shape, spacing_mm, ranges)
+    rates = ranges.pathology
+    curved = random.chance(rates.curved)
+    position = deformed_position(random, shape, spacing_mm, ranges.off_centre_mm, curved)
+    implant = None
+    if random.chance(rates.implant):
+        implant = place_implant(random, shape, spacing_mm)
+        position = distort(position, implant, random)
+    position, compressed = bend_to_pathology(position, random, rates)
     index = position / ATLAS_SPACING_MM
     index[0] += atlas.centre[0]
     index[1] += atlas.centre[1]
     index[2] += _random_level(atlas, random, ranges)
     tissue = _look_up_tissue(atlas, random, index)
-    cord = _look_up_cord(atlas, index)
+    cord = _look_up_cord(atlas, tissue, index, spacing_mm)
     if atlas.surroundings is not None and random.chance(0.5):
-        tissue = _surround(atlas.surroundings, atlas.centre, random, tissue, index)
+        tissue = _surround(atlas.surroundings, random, tissue, position)
     gray_matter = None
     if atlas.sections is not None:
-        tissue, cord, gray_matter = _insert_section(
-            atlas.sections, atlas.centre, random, tissue, index
-        )
-    tissue = _add_nerve_roots(atlas, random, tissue, index)
+        tissue, cord, gray_matter = _insert_section(atlas.sections, random, tissue, position)
+    if random.chance(rates.cavity):
+        tissue = add_cavity(tissue, position, random)
     tissue = _add_blobs(random, tissue)
-    tissue = _narrow_canal(random, tissue, spacing_mm)
-    return Anatomy(tissue, cord, gray_matter)
+    # The template's sac is wider below the conus than sacs are.
+    lumbar = float(index[2].min()) < atlas.cord_slices[0] + _ROOTS_START
+    tissue = _narrow_canal(random, tissue, spacing_mm, 5.0 if lumbar else 3.0)
+    if compressed is not None and random.chance(0.5):
+        tissue = erase_csf(tissue, compressed, random)
+    tissue = _add_ends(atlas, random, tissue, position, index[2])
+    if implant is not None:
+        tissue = extinguish(tissue, implant, random)
+    lesion = draw_lesions(cord, position, random) if random.chance(rates.lesion) else None
+    return Anatomy(tissue, cord, gray_matter, lesion)
 
 
 def _random_level(atlas: AtlasTensors, random: Randomness, ranges: AnatomyRange) -> float:
@@ -141,69 +173,32 @@ def _random_level(atlas: AtlasTensors, random: Randomness, ranges: AnatomyRange)
     return random.uniform(lowest + 10, highest)
 
 
-def _deformed_grid_mm(
-    random: Randomness,
-    shape: Sequence[int],
-    spacing_mm: Sequence[float],
-    ranges: AnatomyRange,
-) -> torch.Tensor:
-    """Return for each voxel where it lies in the straight spine, (3, X, Y, Z) mm off the axis."""
-    axes = [
-        (torch.arange(n, device=random.device, dtype=torch.float32) - (n - 1) / 2) * s
-        for n, s in zip(shape, spacing_mm, strict=True)
-    ]
-    grid = torch.stack(torch.meshgrid(*axes, indexing="ij"))
-    for axis, reach in enumerate(ranges.off_centre_mm):
-        grid[axis] += random.uniform(-reach, reach)
-    size = random.uniform(0.78, 1.35)
-    scale = np.array(
-        [
-            size * random.uniform(0.86, 1.16),
-            size * random.uniform(0.8, 1.2),
-            random.uniform(0.75, 1.3),
-        ]
-    )
-    matrix = _rotation(random) / scale
-    grid = torch.einsum(
-        "ij,jxyz->ixyz", torch.as_tensor(matrix, dtype=torch.float32, device=random.device), grid
-    )
-    extent = [n * s for n, s in zip(shape, spacing_mm, strict=True)]
-    coarse = [max(2, round(e / 16) + 1) for e in extent]
-    fine = [max(2, round(e / 5) + 1) for e in extent]
-    grid = grid + random.uniform(0, 1.5) * random.smooth_field(shape, coarse, 3)
-    grid = grid + random.uniform(0, 0.5) * random.smooth_field(shape, fine, 3)
-    along = grid[2].clone()
-    grid[0] += random.scalars.normal(0, 0.001) * along**2
-    grid[1] += random.scalars.normal(0, 0.0024) * along**2
-    return grid
-
-
-def _rotation(random: Randomness) -> np.ndarray:
-    a, b, c = np.deg2rad(random.scalars.uniform(-16, 16, 3))
-    about_x = np.array([[1, 0, 0], [0, np.cos(a), -np.sin(a)], [0, np.sin(a), np.cos(a)]])
-    about_y = np.array([[np.cos(b), 0, np.sin(b)], [0, 1, 0], [-np.sin(b), 0, np.cos(b)]])
-    about_z = np.array([[np.cos(c), -np.sin(c), 0], [np.sin(c), np.cos(c), 0], [0, 0, 1]])
-    return about_x @ about_y @ about_z
-
-
 def _look_up_tissue(atlas: AtlasTensors, random: Randomness, index: torch.Tensor) -> torch.Tensor:
     """Nearest tissue; beyond the template's box its mirror image, recoloured and cut by air."""
     size_x, size_y, size_z = atlas.tissue.shape
-    nearest = torch.round(index).long()
-    x = _mirror(nearest[0], _BLANK_BORDER, size_x - _BLANK_BORDER)
-    y = _mirror(nearest[1], 0, size_y)
-    z = nearest[2].clamp(0, size_z - 1)
-    tissue = atlas.tissue[x, y, z].long()
-    outside = (nearest[0] < _BLANK_BORDER) | (nearest[0] >= size_x - _BLANK_BORDER)
-    outside |= (nearest[1] < 0) | (nearest[1] >= size_y)
-    recolour = torch.arange(TISSUE_COUNT, device=tissue.device)
-    if random.chance(0.5):
-        shuffled = random.scalars.integers(Tissue.BACKGROUND, TISSUE_COUNT, TISSUE_COUNT)
-        recolour = torch.from_numpy(shuffled).to(tissue.device)
-    # One colour for the mirrored canal: two would look like a cord in CSF that is not labelled.
-    recolour[: Tissue.BACKGROUND] = int(random.scalars.integers(Tissue.BACKGROUND, TISSUE_COUNT))
-    tissue = torch.where(outside, recolour[tissue], tissue)
-    return _cut_by_air(random, tissue, index, outside, atlas.centre)
+    nearest = torch.round(index).int()
+    x, y, z = nearest[0], nearest[1], nearest[2].clamp(0, size_z - 1)
+    outside = (x < _BLANK_BORDER) | (x >= size_x - _BLANK_BORDER)
+    outside |= (y < 0) | (y >= size_y)
+    beyond = bool(outside.any())
+    if beyond:
+        x = _mirror(x, _BLANK_BORDER, size_x - _BLANK_BORDER)
+        y = _mirror(y, 0, size_y)
+    tissue = _pick(atlas.tissue, (x * size_y + y) * size_z + z)
+    if beyond:
+        recolour = np.arange(TISSUE_COUNT, dtype=np.uint8)
+        if random.chance(0.5):
+            recolour[:] = random.scalars.integers(Tissue.BACKGROUND, TISSUE_COUNT, TISSUE_COUNT)
+        # One colour for the mirrored canal: two would look like an unlabelled cord in CSF.
+        recolour[: Tissue.BACKGROUND] = random.scalars.integers(Tissue.BACKGROUND, TISSUE_COUNT)
+        mirrored = _pick(torch.from_numpy(recolour).to(tissue.device), tissue.int())
+        tissue = torch.where(outside, mirrored, tissue)
+    return _cut_by_air(random, tissue, index, outside if beyond else None, atlas.centre)
+
+
+def _pick(table: torch.Tensor, flat_index: torch.Tensor) -> torch.Tensor:
+    """Return the values of a table at its flattened indices; several times faster than []."""
+    return table.flatten().index_select(0, flat_index.flatten()).view(flat_index.shape)
 
 
 def _mirror(values: torch.Tensor, low: int, high: int) -> torch.Tensor:
@@ -216,51 +211,47 @@ def _cut_by_air(
     random: Randomness,
     tissue: torch.Tensor,
     index: torch.Tensor,
-    outside: torch.Tensor,
+    outside: torch.Tensor | None,
     centre: tuple[float, float],
 ) -> torch.Tensor:
     """Put air beyond a random ellipse, and often into a throat in front of the spine."""
-    x = index[0] - centre[0] - random.uniform(-20, 20)
-    y = index[1] - centre[1] - random.uniform(-30, 60)
-    body = (x / random.uniform(60, 190)) ** 2 + (y / random.uniform(60, 170)) ** 2
-    tissue = torch.where((body > 1) & outside, Tissue.AIR, tissue)
+    middle = centre[0] + random.uniform(-20, 20), centre[1] + random.uniform(-30, 60)
+    radii = random.uniform(60, 190), random.uniform(60, 170)
+    if outside is not None:
+        body = _ellipse(index, middle, radii)
+        tissue = tissue.masked_fill((body > 1) & outside, Tissue.AIR)
     if random.chance(0.4):
-        x = index[0] - centre[0] - random.uniform(-20, 20)
-        y = index[1] - centre[1] - random.uniform(70, 120)
-        throat = (x / random.uniform(8, 30)) ** 2 + (y / random.uniform(6, 25)) ** 2
-        tissue = torch.where(throat < 1, Tissue.AIR, tissue)
+        middle = centre[0] + random.uniform(-20, 20), centre[1] + random.uniform(70, 120)
+        throat = _ellipse(index, middle, (random.uniform(8, 30), random.uniform(6, 25)))
+        tissue = tissue.masked_fill(throat < 1, Tissue.AIR)
     return tissue
 
 
+def _ellipse(
+    place: torch.Tensor, middle: tuple[float, float], radii: tuple[float, float]
+) -> torch.Tensor:
+    x, y = ((place[axis] - middle[axis]) / radii[axis] for axis in range(2))
+    return x * x + y * y
+
+
 def _surround(
-    surroundings: torch.Tensor,
-    centre: tuple[float, float],
-    random: Randomness,
-    tissue: torch.Tensor,
-    index: torch.Tensor,
+    surroundings: torch.Tensor, random: Randomness, tissue: torch.Tensor, position: torch.Tensor
 ) -> torch.Tensor:
     """Put a real slice around the spine, outside an ellipse that surely covers the real cord."""
     real = surroundings[int(random.scalars.integers(len(surroundings)))]
     if random.chance(0.5):
         real = real.flip(0)
-    x, y = ((index[axis] - centre[axis]) * ATLAS_SPACING_MM for axis in range(2))
-    half = (real.shape[0] - 1) / 2
-    column = torch.round(x / SURROUNDINGS_SPACING_MM + half).long()
-    row = torch.round(y / SURROUNDINGS_SPACING_MM + half).long()
-    last = real.shape[0] - 1
+    half, last = (real.shape[0] - 1) / 2, real.shape[0] - 1
+    column, row = torch.round(position[:2] / SURROUNDINGS_SPACING_MM + half).int()
     beyond = (column < 0) | (column > last) | (row < 0) | (row > last)
-    found = real[column.clamp(0, last), row.clamp(0, last)].long()
-    found = torch.where(beyond, Tissue.AIR, found)
-    spine = (x / random.uniform(16, 34)) ** 2 + (y / random.uniform(16, 34)) ** 2 < 1
+    found = _pick(real, column.clamp(0, last) * (last + 1) + row.clamp(0, last))
+    found = found.masked_fill(beyond, Tissue.AIR)
+    spine = _ellipse(position, (0, 0), (random.uniform(16, 34), random.uniform(16, 34))) < 1
     return torch.where(spine, tissue, found)
 
 
 def _insert_section(
-    sections: torch.Tensor,
-    centre: tuple[float, float],
-    random: Randomness,
-    tissue: torch.Tensor,
-    index: torch.Tensor,
+    sections: torch.Tensor, random: Randomness, tissue: torch.Tensor, position: torch.Tensor
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     """Put a finer section, the same on every slice, in the place of the atlas' cord.
 
@@ -270,9 +261,9 @@ def _insert_section(
     """
     section = sections[int(random.scalars.integers(len(sections)))].float() / 255
     reach = (section.shape[-1] - 1) / 2 * SECTION_SPACING_MM
-    x, y = ((index[axis] - centre[axis]) * ATLAS_SPACING_MM / reach for axis in range(2))
     # grid_sample wants the last axis first; all slices at once, as rows of one plane.
-    grid = torch.stack([y, x], dim=-1).reshape(1, tissue.shape[0], -1, 2)
+    grid = torch.stack([position[1], position[0]], dim=-1) / reach
+    grid = grid.reshape(1, tissue.shape[0], -1, 2)
     found = F.grid_sample(section[None], grid, align_corners=True)[0]
     cord, gray = found.reshape(2, *tissue.shape)
     cut = random.uniform(0.4, 0.6)
@@ -286,31 +277,51 @@ def _insert_section(
     return tissue, cord, soft_gray
 
 
-def _look_up_cord(atlas: AtlasTensors, index: torch.Tensor) -> torch.Tensor:
+def _look_up_cord(
+    atlas: AtlasTensors, tissue: torch.Tensor, index: torch.Tensor, spacing_mm: Sequence[float]
+) -> torch.Tensor:
+    """Interpolate the soft mask, in a box around the cord only: the rest is 0."""
+    cord = torch.zeros(tissue.shape, device=index.device)
+    neural = (tissue == Tissue.WHITE_MATTER) | (tissue == Tissue.GRAY_MATTER)
+    box = _bounding_box(neural, [math.ceil(_BLUR_MM / s) + 1 for s in spacing_mm])
+    if box is None:
+        return cord
     size = torch.tensor(atlas.cord.shape[2:], dtype=torch.float32, device=index.device)
-    normalised = 2 * index / (size - 1)[:, None, None, None] - 1
+    normalised = 2 * index[(slice(None), *box)] / (size - 1)[:, None, None, None] - 1
     # grid_sample wants the last axis first.
     grid = normalised.flip(0).permute(1, 2, 3, 0)[None]
     # Interpolation may overshoot 1 by a rounding error.
-    return F.grid_sample(atlas.cord, grid, align_corners=True)[0, 0].clamp_(0, 1)
+    cord[box] = F.grid_sample(atlas.cord, grid, align_corners=True)[0, 0].clamp_(0, 1)
+    return cord
 
 
-def _add_nerve_roots(
-    atlas: AtlasTensors, random: Randomness, tissue: torch.Tensor, index: torch.Tensor
+def _bounding_box(mask: torch.Tensor, margin: Sequence[int]) -> tuple[slice, slice, slice] | None:
+    """Return the smallest box that holds a mask, with a margin, cut at the edges of the array."""
+    plane = mask.any(dim=2)
+    box = []
+    for axis, line in enumerate((plane.any(dim=1), plane.any(dim=0), mask.any(dim=0).any(dim=0))):
+        inside = line.nonzero()[:, 0]
+        if not len(inside):
+            return None
+        low, high = int(inside[0]) - margin[axis], int(inside[-1]) + margin[axis] + 1
+        box.append(slice(max(0, low), high))
+    return box[0], box[1], box[2]
+
+
+def _add_ends(
+    atlas: AtlasTensors,
+    random: Randomness,
+    tissue: torch.Tensor,
+    position: torch.Tensor,
+    height: torch.Tensor,
 ) -> torch.Tensor:
-    """Fill the sac around and below the conus with rods of neural tissue, the cauda equina."""
-    conus = atlas.cord_slices[0]
-    if float(index[2].min()) > conus + 80:
-        return tissue
-    rods = random.smooth_field((*tissue.shape[:2], 1), (*_half(tissue.shape[:2]), 1))[0]
-    posterior = (atlas.centre[1] + 8 - index[1]) / 30
-    dense = rods + posterior.clamp(-0.6, 0.6) > random.uniform(0.2, 1.2)
-    below = index[2] < conus + 60
-    return torch.where(dense & below & (tissue == Tissue.CSF), Tissue.NEURAL, tissue)
-
-
-def _half(shape: Sequence[int]) -> tuple[int, ...]:
-    return tuple(max(2, n // 2) for n in shape)
+    """Add the cauda equina below the cord, and often a brain above it."""
+    lowest, highest = atlas.cord_slices
+    if float(height.min()) < lowest + _ROOTS_START:
+        tissue = add_roots(tissue, position, (lowest - height) * ATLAS_SPACING_MM, random)
+    if float(height.max()) > highest and random.chance(0.6):
+        tissue = add_brain(tissue, position, (height - highest) * ATLAS_SPACING_MM, random)
+    return tissue
 
 
 def _add_blobs(random: Randomness, tissue: torch.Tensor) -> torch.Tensor:
@@ -320,31 +331,40 @@ def _add_blobs(random: Randomness, tissue: torch.Tensor) -> torch.Tensor:
     nodes = [max(2, n // 8) for n in tissue.shape]
     blobs = random.smooth_field(tissue.shape, nodes)[0] > random.uniform(1.3, 2.2)
     colour = int(random.scalars.integers(Tissue.BACKGROUND, TISSUE_COUNT))
-    return torch.where(blobs & (tissue >= Tissue.BACKGROUND), colour, tissue)
+    return tissue.masked_fill(blobs & (tissue >= Tissue.BACKGROUND), colour)
 
 
 def _narrow_canal(
-    random: Randomness, tissue: torch.Tensor, spacing_mm: Sequence[float]
+    random: Randomness, tissue: torch.Tensor, spacing_mm: Sequence[float], most_mm: float
 ) -> torch.Tensor:
     """Replace the outer CSF by background, so that some canals are tight and cords touch bone."""
     if random.chance(0.4):
         return tissue
-    csf = tissue == Tissue.CSF
-    beyond = tissue >= Tissue.BACKGROUND
     colour = int(random.scalars.integers(Tissue.BACKGROUND, TISSUE_COUNT))
-    narrowed = tissue
-    depth_mm = random.uniform(0, 3.0)
-    reach = [2 * max(0, round(depth_mm / s)) + 1 for s in spacing_mm[:2]]
-    if max(reach) > 1:
-        grown = F.max_pool2d(
-            beyond.float().permute(2, 0, 1)[:, None],
-            kernel_size=tuple(reach),
-            stride=1,
-            padding=tuple(r // 2 for r in reach),
-        )
-        near_wall = grown[:, 0].permute(1, 2, 0) > 0
-        if random.chance(0.4):
-            nodes = [max(2, round(n / 12)) for n in tissue.shape]
-            near_wall &= random.smooth_field(tissue.shape, nodes)[0] > 0
-        narrowed = torch.where(csf & near_wall, colour, tissue)
+    depth_mm = random.uniform(0, most_mm)
+    reach = [max(0, round(depth_mm / s)) for s in spacing_mm[:2]]
+    if max(reach) == 0:
+        return tissue
+    csf = tissue == Tissue.CSF
+    box = _bounding_box(csf, [*reach, 0])
+    if box is None:
+        return tissue
+    near_wall = _grow(tissue[box] >= Tissue.BACKGROUND, reach) & csf[box]
+    if random.chance(0.4):
+        nodes = [max(2, round(n / 12)) for n in tissue.shape]
+        near_wall &= random.smooth_field(tissue.shape, nodes)[0][box] > 0
+    narrowed = tissue.clone()
+    narrowed[box] = tissue[box].masked_fill(near_wall, colour)
     return narrowed
+
+
+def _grow(mask: torch.Tensor, reach: Sequence[int]) -> torch.Tensor:
+    """Dilate a mask in plane by a rectangle of so many voxels each way."""
+    for axis in range(2):
+        grown = mask.clone()
+        for step in range(1, min(reach[axis], mask.shape[axis] - 1) + 1):
+            rest = mask.shape[axis] - step
+            grown.narrow(axis, step, rest).logical_or_(mask.narrow(axis, 0, rest))
+            grown.narrow(axis, 0, rest).logical_or_(mask.narrow(axis, step, rest))
+        mask = grown
+    return mask

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-import torch.nn.functional as F
+
+from .separable import apply_along_axes, node_interpolation
 
 
 @dataclass(frozen=True)
@@ -36,7 +37,11 @@ class Randomness:
         return torch.randn(tuple(shape), generator=self.fields, device=self.device)
 
     def smooth_field(
-        self, shape: Sequence[int], nodes: Sequence[int], channels: int = 1
+        self,
+        shape: Sequence[int],
+        nodes: Sequence[int],
+        channels: int = 1,
+        deviation: float = 1.0,
     ) -> torch.Tensor:
         """Return a smooth random field: normal values on a coarse lattice, interpolated.
 
@@ -46,15 +51,16 @@ class Randomness:
             Size of the result.
         nodes : (x, y, z)
             Size of the lattice.
+        deviation : float
+            Standard deviation at the nodes.
 
         Returns
         -------
         Tensor of float32, (channels, X, Y, Z)
-            Standard deviation 1 at the nodes.
         """
-        lattice = self.noise((1, channels, *nodes))
-        size = tuple(shape)
-        return F.interpolate(lattice, size=size, mode="trilinear", align_corners=True)[0]
+        lattice = deviation * self.noise((channels, *nodes))
+        matrices = [node_interpolation(n, s) for n, s in zip(nodes, shape, strict=True)]
+        return apply_along_axes(lattice, matrices)
 
 
 def seeded(seed: Sequence[int], device: torch.device | str = "cpu") -> Randomness:

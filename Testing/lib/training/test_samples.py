@@ -4,9 +4,12 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 import torch
 
+from SpinalCordSegLib.training.acquisition import AcquisitionRange
 from SpinalCordSegLib.training.anatomy import AnatomyRange, AtlasTensors, sample_anatomy
+from SpinalCordSegLib.training.pathology import PathologyRates
 from SpinalCordSegLib.training.randomness import seeded
 from SpinalCordSegLib.training.samples import synthetic_sample
 from SpinalCordSegLib.training.tissues import Tissue
@@ -67,3 +70,35 @@ def test_real_surroundings_leave_the_spine_alone(atlas: AtlasTensors) -> None:
         used += bool((outer == Tissue.BACKGROUND + 6).all())
         assert not (anatomy.tissue[anatomy.cord > 0.9] >= Tissue.BACKGROUND).any()
     assert 3 <= used <= 17
+
+
+def test_cord_and_lesions_are_one_target(atlas: AtlasTensors) -> None:
+    with_lesion = 0
+    for index in range(20):
+        image, target = synthetic_sample(
+            atlas, (9, index), SHAPE, SPACING, RANGES, ("cord", "lesion")
+        )
+        assert image.shape == (1, *SHAPE) and target.shape == (2, *SHAPE)
+        assert (target[1] <= target[0]).all()
+        with_lesion += bool(target[1].max() > 0.5)
+    assert 5 <= with_lesion <= 15
+
+
+def test_an_unknown_target_is_refused(atlas: AtlasTensors) -> None:
+    for name in ("kidney", "gray_matter"):
+        with pytest.raises(ValueError, match=name):
+            synthetic_sample(atlas, (1,), SHAPE, SPACING, RANGES, (name,))
+
+
+def test_every_illness_and_artefact_at_once_is_still_finite(atlas: AtlasTensors) -> None:
+    ill = AnatomyRange((3.0, 3.0), 0.5, PathologyRates(1, 0.35, 1, 1, 1, 1, 1, 1, 1))
+    spoilt = AcquisitionRange(flow=1, ghosts=1, motion=1, ringing=1, uneven_slices=1)
+    for index in range(6):
+        for shape in (SHAPE, (40, 40, 1)):
+            first, again = (
+                synthetic_sample(atlas, (3, index), shape, SPACING, ill, None, spoilt)
+                for _ in range(2)
+            )
+            assert torch.isfinite(first[0]).all()
+            assert torch.equal(first[0], again[0]) and torch.equal(first[1], again[1])
+            assert float(first[1].min()) >= 0 and float(first[1].max()) <= 1
