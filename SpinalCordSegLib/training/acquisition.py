@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -29,8 +29,8 @@ class AcquisitionRange:
     gray_minus_white : (float, float), optional
         Least and most difference between gray and white matter, relative to the brightest tissue;
         by default whatever the contrast gives, also none.
-    sequence : str, optional
-        As :func:`.sequences.tissue_means` takes it; by default any.
+    sequences : mapping, optional
+        How often each is drawn, as :func:`.sequences.tissue_means` takes it; by default all are.
     voxel_mm : (x, y, z), optional
         The scanner's voxel; by default random, axial slices mostly, sagittal slabs sometimes.
     bias : (float, float)
@@ -39,12 +39,15 @@ class AcquisitionRange:
         Probability, for each axis, that the field of view ends inside the patch.
     flow, ghosts, motion, ringing, uneven_slices : float
         Share of the images with this artefact.
+    uneven_cord : float
+        Share of the images in which tracts of the cord differ, up to a third of the difference
+        between gray and white matter; needs `gray_minus_white`.
     """
 
     in_plane_mm: tuple[float, float] = (0.35, 1.1)
     noise: tuple[float, float] = (0.005, 0.07)
     gray_minus_white: tuple[float, float] | None = None
-    sequence: str | None = None
+    sequences: Mapping[str, float] | None = None
     voxel_mm: tuple[float, float, float] | None = None
     bias: tuple[float, float] = (0.0, 0.35)
     cut_axes: float = 0.25
@@ -53,10 +56,25 @@ class AcquisitionRange:
     motion: float = 0.06
     ringing: float = 0.12
     uneven_slices: float = 0.08
+    uneven_cord: float = 0.0
 
 
 ANY_SEQUENCE = AcquisitionRange()
-GRAY_MATTER_SEQUENCES = AcquisitionRange((0.28, 0.8), (0.003, 0.04), (0.06, 0.28))
+GRAY_MATTER_SEQUENCES = AcquisitionRange(
+    in_plane_mm=(0.28, 0.95),
+    noise=(0.003, 0.04),
+    gray_minus_white=(0.04, 0.24),
+    sequences={
+        "T2*w": 0.45,
+        "MT": 0.11,
+        "T2w": 0.08,
+        "T1w": 0.06,
+        "bright cord": 0.05,
+        "DWI": 0.03,
+        "random": 0.22,
+    },
+    uneven_cord=0.6,
+)
 """Sequences made to show the gray matter."""
 LESION_SEQUENCES = AcquisitionRange(noise=(0.005, 0.05), flow=0.3, ghosts=0.2)
 """Any sequence, with more of what may be taken for a lesion."""
@@ -105,7 +123,8 @@ def _paint(
     ranges: AcquisitionRange,
     lesion: torch.Tensor | None,
 ) -> torch.Tensor:
-    means = tissue_means(random, ranges.sequence)
+    means = tissue_means(random, ranges.sequences)
+    difference = 0.0
     if ranges.gray_minus_white:
         # Brighter in T2*w and most others, darker in some.
         sign = 1 if random.chance(0.85) else -1
@@ -122,6 +141,11 @@ def _paint(
         nodes = [max(2, n // 8) for n in tissue.shape]
         texture = random.smooth_field(tissue.shape, nodes, deviation=random.uniform(0, 0.12))[0]
         image += texture * (tissue >= Tissue.BACKGROUND)
+    if random.chance(ranges.uneven_cord):
+        nodes = [max(2, n // 8) if n > 3 else 1 for n in tissue.shape]
+        deviation = random.uniform(0, 0.3) * abs(difference)
+        tracts = random.smooth_field(tissue.shape, nodes, deviation=deviation)[0]
+        image += tracts * ((tissue == Tissue.WHITE_MATTER) | (tissue == Tissue.GRAY_MATTER))
     if lesion is not None:
         image += lesion * _lesion_contrast(means, random, tissue.shape)
     return image

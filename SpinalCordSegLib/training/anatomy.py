@@ -266,15 +266,43 @@ def _insert_section(
     grid = grid.reshape(1, tissue.shape[0], -1, 2)
     found = F.grid_sample(section[None], grid, align_corners=True)[0]
     cord, gray = found.reshape(2, *tissue.shape)
-    cut = random.uniform(0.4, 0.6)
+    cut = _uneven_cut(random, tissue.shape)
     is_cord = cord > 0.5
     canal = tissue < Tissue.BACKGROUND
     canal &= tissue != Tissue.AIR
     tissue = torch.where(canal, Tissue.CSF, tissue)
     tissue = torch.where(is_cord, Tissue.WHITE_MATTER, tissue)
     tissue = torch.where(is_cord & (gray > cut), Tissue.GRAY_MATTER, tissue)
+    if random.chance(0.6):
+        fissure = _anterior_fissure(section, position, random) & (cord > 0)
+        tissue = torch.where(fissure, Tissue.CSF, tissue)
     soft_gray = ((gray - cut) * 3 + 0.5).clamp(0, 1) * cord
     return tissue, cord, soft_gray
+
+
+def _uneven_cut(random: Randomness, shape: Sequence[int]) -> torch.Tensor:
+    """Return from which share on tissue is gray: here and there horns are thicker or thinner."""
+    nodes = [max(2, n // 10) for n in shape[:2]]
+    deviation = random.uniform(0, 0.12) if random.chance(0.7) else 0.0
+    field = random.smooth_field((*shape[:2], 1), (*nodes, 1), deviation=deviation)[0]
+    return (random.uniform(0.38, 0.62) + field).clamp_(0.15, 0.85)
+
+
+def _anterior_fissure(
+    section: torch.Tensor, position: torch.Tensor, random: Randomness
+) -> torch.Tensor:
+    """Return the cleft filled with CSF between the cord's front and its gray commissure."""
+    half = (section.shape[-1] - 1) // 2
+    gray = torch.nonzero(section[1, half - 3 : half + 4].mean(0) > 0.4)
+    cord = torch.nonzero(section[0, half] > 0.5)
+    if len(gray) == 0 or len(cord) == 0:
+        return torch.zeros(position.shape[1:], dtype=torch.bool, device=position.device)
+    front, edge = ((float(rows[-1]) - half) * SECTION_SPACING_MM for rows in (gray, cord))
+    start = edge - random.uniform(0.2, 0.95) * max(edge - front, 0.0)
+    ahead = position[1] - start
+    width = random.uniform(0.1, 0.35) * (1 + random.uniform(0, 0.5) * ahead.clamp(min=0))
+    beside = (position[0] - random.uniform(-0.2, 0.2)).abs()
+    return (ahead > 0) & (beside < width)
 
 
 def _look_up_cord(

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -44,22 +45,27 @@ SEQUENCES: dict[str, SequenceLook] = {
 }
 
 _SHAPED = 0.6
+_ANY = {"random": 1 - _SHAPED} | {
+    name: _SHAPED * look.share / sum(each.share for each in SEQUENCES.values())
+    for name, look in SEQUENCES.items()
+}
 
 
-def tissue_means(random: Randomness, sequence: str | None = None) -> np.ndarray:
+def tissue_means(random: Randomness, shares: Mapping[str, float] | None = None) -> np.ndarray:
     """Return the mean of each :class:`Tissue` value and background class.
 
     Parameters
     ----------
-    sequence : str, optional
-        A key of :data:`SEQUENCES`, or ``"random"``; by default one of all of these.
+    shares : mapping, optional
+        How often each key of :data:`SEQUENCES`, and ``"random"``, is drawn; by default all are.
 
     Returns
     -------
     ndarray of float32, (TISSUE_COUNT,)
     """
-    if sequence is None:
-        sequence = _any_sequence(random) if random.chance(_SHAPED) else "random"
+    shares = _ANY if shares is None else shares
+    weights = np.array(list(shares.values()), float)
+    sequence = list(shares)[int(random.scalars.choice(len(weights), p=weights / weights.sum()))]
     means = random.scalars.uniform(0, 1, TISSUE_COUNT)
     if sequence == "random":
         _vary_freely(means, random)
@@ -67,11 +73,6 @@ def tissue_means(random: Randomness, sequence: str | None = None) -> np.ndarray:
         _shape(means, random, SEQUENCES[sequence])
     means[Tissue.NEURAL] = means[Tissue.WHITE_MATTER] + random.scalars.normal(0, 0.04)
     return means.astype(np.float32)
-
-
-def _any_sequence(random: Randomness) -> str:
-    share = np.array([look.share for look in SEQUENCES.values()])
-    return list(SEQUENCES)[int(random.scalars.choice(len(share), p=share / share.sum()))]
 
 
 def _shape(means: np.ndarray, random: Randomness, look: SequenceLook) -> None:

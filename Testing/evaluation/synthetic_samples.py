@@ -43,7 +43,7 @@ _ENDS = replace(_NECK, end_fraction=1.0)
 
 
 def _seen_as(sequence: str, voxel_mm: tuple[float, float, float] = _FINE) -> AcquisitionRange:
-    return replace(_CLEAN, sequence=sequence, voxel_mm=voxel_mm, noise=(0.01, 0.03))
+    return replace(_CLEAN, sequences={sequence: 1}, voxel_mm=voxel_mm, noise=(0.01, 0.03))
 
 
 def _ill(**rates: float) -> AnatomyRange:

@@ -87,7 +87,7 @@ def test_uneven_slices_differ_by_a_factor() -> None:
 def test_a_sequence_looks_like_itself(sequence: str) -> None:
     look = SEQUENCES[sequence]
     for seed in range(10):
-        means = tissue_means(seeded((seed,)), sequence)
+        means = tissue_means(seeded((seed,)), {sequence: 1})
         assert look.csf[0] <= means[Tissue.CSF] <= look.csf[1]
         assert look.white_matter[0] <= means[Tissue.WHITE_MATTER] <= look.white_matter[1]
 
@@ -95,7 +95,7 @@ def test_a_sequence_looks_like_itself(sequence: str) -> None:
 def test_fluid_is_bright_in_stir_and_dark_in_psir(atlas: AtlasTensors) -> None:
     for sequence, sign in (("STIR", 1), ("PSIR", -1)):
         anatomy = sample_anatomy(atlas, seeded((2,)), SHAPE, SPACING, RANGES)
-        acquisition = replace(CLEAN, sequence=sequence, voxel_mm=SPACING)
+        acquisition = replace(CLEAN, sequences={sequence: 1}, voxel_mm=SPACING)
         image, _ = acquire(anatomy.tissue, seeded((3,)), SPACING, acquisition)
         fluid = image[anatomy.tissue == Tissue.CSF].mean()
         cord = image[anatomy.cord > 0.9].mean()
@@ -108,7 +108,7 @@ def test_lesions_go_from_cord_towards_csf(atlas: AtlasTensors) -> None:
         ranges = replace(RANGES, pathology=replace(HEALTHY, lesion=1.0))
         anatomy = sample_anatomy(atlas, seeded((7, seed)), SHAPE, SPACING, ranges)
         assert anatomy.lesion is not None
-        acquisition = replace(CLEAN, sequence="T2w", voxel_mm=SPACING)
+        acquisition = replace(CLEAN, sequences={"T2w": 1}, voxel_mm=SPACING)
         without, painted = (
             acquire(anatomy.tissue, seeded((seed,)), SPACING, acquisition, lesion)[0]
             for lesion in (None, anatomy.lesion)
