@@ -173,7 +173,7 @@ def segment(
         "structures": list(structures),
         "contrast": contrast,
         "method": method,
-        "threshold": threshold or chosen[_outliner(method)].specification.threshold,
+        "threshold": round(cord.threshold, 3),
         "device": device,
         "centerline": "given" if centerline else "detected",
         "refine": refine,

@@ -20,6 +20,7 @@ from ..intensity import intensity_limits, normalised
 from ..networks import place
 from ..weights import LoadedWeights
 from .along_curve import straighten, unstraighten
+from .boundary import boundary_threshold
 from .cleanup import CleanMask, clean_cord_mask
 from .patches import predict_along, predict_slices
 
@@ -36,11 +37,14 @@ class CordSegmentation:
         float32, 0 to 1; 0 away from the curve.
     filled_slices : tuple of int
         Axial slices, in network order, interpolated from their neighbours.
+    threshold : float
+        Probability from which on a voxel is cord.
     """
 
     mask: sitk.Image
     probability: sitk.Image
     filled_slices: tuple[int, ...]
+    threshold: float
 
 
 def segment_cord(
@@ -62,7 +66,8 @@ def segment_cord(
     weights : LoadedWeights
         A cord network, 3D or for axial slices, and its preprocessing.
     threshold : float, optional
-        Probability from which on a voxel is cord; the weights' own by default.
+        Probability from which on a voxel is cord; by default the weights' own, for the fluid that
+        is around.
     progress : callable, optional
         ``progress(fraction, message)``; what it raises stops the segmentation.
 
@@ -90,19 +95,21 @@ def segment_cord(
     along = _probability_along(block.values, weights, device, progress)
     probability = unstraighten(block, along, volume.shape)
 
-    threshold = weights.specification.threshold if threshold is None else threshold
+    if threshold is None:
+        threshold = boundary_threshold(weights.specification, block.values, along, spacing)
     cleaned = clean_cord_mask(probability >= threshold, curve, ordered.GetSpacing()[2])
     if not cleaned.mask.any():
         raise CordNotFound(
             "no spinal cord was found along the centerline",
             "check the centerline against the image, or lower --threshold",
         )
-    return cord_on_grid(cleaned, probability, ordered, whole, image)
+    return cord_on_grid(cleaned, probability, threshold, ordered, whole, image)
 
 
 def cord_on_grid(
     cleaned: CleanMask,
     probability: np.ndarray,
+    threshold: float,
     ordered: sitk.Image,
     whole: sitk.Image,
     image: sitk.Image,
@@ -114,6 +121,8 @@ def cord_on_grid(
     cleaned : CleanMask
     probability : ndarray of float32, (X, Y, Z)
         Both on the grid of `ordered`.
+    threshold : float
+        That the mask was cut at.
     ordered : SimpleITK.Image
         What ``crop_to_content`` left of `whole`.
     whole : SimpleITK.Image
@@ -127,6 +136,7 @@ def cord_on_grid(
         mask=restore_grid(mask, image),
         probability=restore_grid(embed(image_from(probability, ordered), whole), image),
         filled_slices=tuple(first + int(k) for k in cleaned.filled_slices),
+        threshold=threshold,
     )
 
 

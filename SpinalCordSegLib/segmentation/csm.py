@@ -101,7 +101,7 @@ def segment_cord_by_slice(
             "no spinal cord was found in the image",
             "check that it shows the spine on axial slices, or lower --threshold",
         )
-    return cord_on_grid(cleaned, probability, ordered, whole, image)
+    return cord_on_grid(cleaned, probability, threshold, ordered, whole, image)
 
 
 class _Predictor:

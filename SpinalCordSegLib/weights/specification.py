@@ -121,6 +121,8 @@ class WeightsSpecification:
         Probability from which on a voxel counts, between 0 and 1.
     licence, source, citation : str
         For a person to read.
+    dark_fluid_threshold : float, optional
+        The same where the fluid around the cord is darker than the cord, if it differs there.
 
     Raises
     ------
@@ -138,6 +140,7 @@ class WeightsSpecification:
     licence: str
     source: str
     citation: str
+    dark_fluid_threshold: float | None = None
 
     def __post_init__(self) -> None:
         for key in ("name", "task", "contrast", "architecture", "licence", "source", "citation"):
@@ -155,10 +158,12 @@ class WeightsSpecification:
             isinstance(self.preprocessing, Preprocessing),
             "preprocessing must be a Preprocessing",
         )
-        _require(
-            _is_number(self.threshold) and 0 < self.threshold < 1,
-            "threshold must lie between 0 and 1",
-        )
+        for key in ("threshold", "dark_fluid_threshold"):
+            value = getattr(self, key)
+            _require(
+                (value is None and key != "threshold") or (_is_number(value) and 0 < value < 1),
+                f"{key} must lie between 0 and 1",
+            )
 
     def to_json(self) -> dict[str, Any]:
         """Return the attributes as JSON types, with the version of this format."""
@@ -189,7 +194,7 @@ def _checked_keys(kind: type[Any], data: object) -> dict[str, Any]:
     _require(isinstance(data, dict), f"{kind.__name__} must be a JSON object")
     assert isinstance(data, dict)
     known = {entry.name for entry in fields(kind)}
-    optional = {"mean", "std", "landmarks"}
+    optional = {"mean", "std", "landmarks", "dark_fluid_threshold"}
     missing = sorted(known - optional - data.keys())
     _require(not missing, f"{', '.join(missing)} missing")
     unknown = sorted(str(key) for key in data.keys() - known)
