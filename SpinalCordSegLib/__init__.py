@@ -27,10 +27,13 @@ from .version import __version__
 # Loaded on first use: importing the package must not wait for torch.
 _LATER = {
     "Centerline": "centerline.curve",
+    "CordMeasurements": "measurement.cord",
+    "CordSummary": "measurement.summary",
     "Evaluation": "evaluation.evaluate",
     "Result": "result",
     "detect_centerline": "pipeline",
     "evaluate": "evaluation.evaluate",
+    "measure_cord": "measurement.cord",
     "measure_lesions": "measurement.lesions",
     "read_centerline": "centerline.curve",
     "read_image": "images",
@@ -40,6 +43,7 @@ _LATER = {
     "segment_cord": "segmentation.cord",
     "segment_gray_matter": "segmentation.gray_matter",
     "segment_lesions": "segmentation.lesion",
+    "summarise_cord": "measurement.summary",
 }
 
 __all__ = [

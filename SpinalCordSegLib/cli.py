@@ -184,6 +184,44 @@ def evaluate_command(arguments: argparse.Namespace, report: Reporter) -> list[Pa
     return write_comparison(comparison, arguments.output, arguments.overwrite)
 
 
+def measure_command(arguments: argparse.Namespace, report: Reporter) -> list[Path]:
+    """Measure a cord mask and write the tables."""
+    from .measurement.measurement_files import measurement_paths, write_measurements
+    from .output import check_output
+
+    paths = measurement_paths(arguments.output, lesions=True)
+    check_output(arguments.output.parent, paths, arguments.overwrite)
+    report(0.0, "reading the mask")
+    from .images import read_image
+    from .measurement.masks import read_masks
+    from .measurement.report import measure_masks
+    from .result_files import stem_of
+
+    image = None
+    if arguments.image is not None:
+        image = read_image(arguments.image, volume=arguments.volume)
+    masks = read_masks(arguments.mask, image)
+    for name in ("gray_matter", "lesion"):
+        path = getattr(arguments, name)
+        if path is not None:
+            masks[name] = read_image(path, allow_constant=True)
+    levels = arguments.levels and read_image(arguments.levels, allow_constant=True)
+    report(0.3, "measuring")
+    found = measure_masks(
+        masks,
+        stem_of(arguments.mask).removesuffix(".seg"),
+        image,
+        _read_centerline(arguments.centerline),
+        levels,
+        arguments.landmark,
+        arguments.slices,
+        arguments.distance,
+        arguments.vertebrae,
+    )
+    report(0.9, "writing the tables")
+    return write_measurements(found, arguments.output, arguments.overwrite)
+
+
 def train_command(arguments: argparse.Namespace, report: Reporter) -> list[Path]:
     """Train a model, or go on with a training that was interrupted."""
     from .output import check_output
@@ -257,6 +295,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_segment(commands)
     _add_centerline(commands)
     _add_evaluate(commands)
+    _add_measure(commands)
     _add_refine(commands)
     _add_sample(commands)
     _add_train(commands)
@@ -344,6 +383,63 @@ def _add_evaluate(commands: Any) -> None:
     parser.add_argument("--overwrite", action="store_true", help="replace results that exist")
     _add_progress_option(parser)
     parser.set_defaults(run=evaluate_command)
+
+
+def _add_measure(commands: Any) -> None:
+    parser = commands.add_parser(
+        "measure", allow_abbrev=False, help="areas, diameters and lesions along the cord, as tables"
+    )
+    parser.add_argument(
+        "mask", type=Path, metavar="MASK_OR_SEG", help="cord mask, label map, or .seg.nrrd"
+    )
+    parser.add_argument(
+        "--image", type=Path, metavar="IMAGE", help="the scan, to measure intensities in"
+    )
+    _add_volume_option(parser)
+    parser.add_argument("--gray-matter", type=Path, metavar="MASK", help="gray matter mask")
+    parser.add_argument("--lesion", type=Path, metavar="MASK", help="lesion mask")
+    parser.add_argument(
+        "--centerline",
+        type=Path,
+        metavar="FILE",
+        help="curve along the cord (.csv, .mrk.json or a mask; default: the mask's own centre)",
+    )
+    parser.add_argument(
+        "--levels", type=Path, metavar="FILE", help="label map of vertebral levels on the cord"
+    )
+    parser.add_argument(
+        "--landmark",
+        type=_landmark,
+        metavar="X,Y,Z|MM",
+        help="where positions along the cord start: a point in mm, LPS, or mm below the top of "
+        "the mask (default: 0)",
+    )
+    parser.add_argument(
+        "--slices",
+        type=_slices,
+        metavar="A-B,C",
+        help="summarise these slices of the mask as it is stored, counted from 0",
+    )
+    parser.add_argument(
+        "--distance",
+        type=_distances,
+        metavar="A:B",
+        help="summarise what lies A to B mm below the landmark, along the cord",
+    )
+    parser.add_argument(
+        "--vertebrae", type=_slices, metavar="A-B,C", help="summarise these levels of --levels"
+    )
+    parser.add_argument(
+        "-o",
+        "--output",
+        type=Path,
+        required=True,
+        metavar="FILE.csv",
+        help="a row for each slice; other tables, .json and .png are written beside it",
+    )
+    parser.add_argument("--overwrite", action="store_true", help="replace results that exist")
+    _add_progress_option(parser)
+    parser.set_defaults(run=measure_command)
 
 
 def _add_refine(commands: Any) -> None:
@@ -541,6 +637,29 @@ def _label(text: str) -> int:
     if not text.isdecimal() or int(text) == 0:
         raise argparse.ArgumentTypeError(f"{text!r} is no label: 1, 2, 3 and so on")
     return int(text)
+
+
+def _landmark(text: str) -> float | tuple[float, ...]:
+    numbers = _numbers(text, ",")
+    if len(numbers) not in (1, 3):
+        raise argparse.ArgumentTypeError(f"{text!r} is neither a point such as 1,-20,35 nor mm")
+    return numbers[0] if len(numbers) == 1 else numbers
+
+
+def _distances(text: str) -> tuple[float, float]:
+    numbers = _numbers(text, ":")
+    if len(numbers) != 2:
+        raise argparse.ArgumentTypeError(f"{text!r} is no range of distances such as 20:50")
+    return numbers[0], numbers[1]
+
+
+def _numbers(text: str, between: str) -> tuple[float, ...]:
+    """Return finite numbers, or none at all."""
+    try:
+        numbers = tuple(float(word) for word in text.split(between))
+    except ValueError:
+        return ()
+    return numbers if all(math.isfinite(number) for number in numbers) else ()
 
 
 def _slices(text: str) -> tuple[int, ...]:

@@ -319,7 +319,10 @@ def _report(result: Result, image: sitk.Image) -> dict[str, Any]:
 def _lesions(result: Result, image: sitk.Image) -> tuple[Lesion, ...]:
     if "lesion" not in result.masks:
         return ()
-    return measure_lesions(result.masks["lesion"], result.centerline, image)
+    cord = result.masks.get("cord")
+    if cord is not None and not sitk.GetArrayViewFromImage(cord).any():
+        cord = None
+    return measure_lesions(result.masks["lesion"], result.centerline, image, cord)
 
 
 def _plain(value: Any) -> Any:

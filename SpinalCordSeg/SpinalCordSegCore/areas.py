@@ -1,8 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The area of the cord on each slice, as a table node, and its mean between two landmarks.
 
-A slice that is not perpendicular to the cord cuts it too large: the area is multiplied by the
-cosine of the angle between the slice's normal and the curve.
+The areas are those of ``SpinalCordSegLib.measurement``: across the cord, not along the slice.
 """
 
 from __future__ import annotations
@@ -59,26 +58,24 @@ def slice_areas(masks: Mapping[str, Mask], curve: Floats, grid: Grid) -> SliceAr
         Continuous voxel index, N >= 1, inferior to superior.
     grid : Grid
     """
-    axis = grid.axialAxis
-    others = tuple(other for other in range(3) if other != axis)
-    counts = {name: mask.sum(axis=others) for name, mask in masks.items()}
-    slices = np.flatnonzero(np.sum(list(counts.values()), axis=0))
-    points = grid.to_points(curve)
-    along = np.concatenate([[0.0], np.cumsum(np.linalg.norm(np.diff(points, axis=0), axis=1))])
-    heights = curve[:, axis]
-    order = np.argsort(heights, kind="stable")
-    positions = np.interp(slices, heights[order], along[order])
-    cosines = np.interp(
-        slices, heights[order], _cosines(points, along, grid.direction[:, axis])[order]
-    )
-    pixel_mm2 = float(np.prod([grid.spacing[other] for other in others]))
-    if len(heights) > 1 and heights[-1] < heights[0]:
-        slices, positions, cosines = slices[::-1], positions[::-1], cosines[::-1]
+    from SpinalCordSegLib.centerline.curve import Centerline
+    from SpinalCordSegLib.images import stored_slices, to_network_order
+    from SpinalCordSegLib.measurement.course import course_along
+    from SpinalCordSegLib.measurement.course import slice_areas as areas_of
+
+    images = {name: _image_of(mask, grid) for name, mask in masks.items()}
+    numbers = stored_slices(next(iter(images.values())))
+    ordered = {name: to_network_order(image) for name, image in images.items()}
+    curve_points = Centerline(_without_repeats(grid.to_points(curve)))
+    course = course_along(next(iter(ordered.values())), curve_points)
+    areas = areas_of(ordered, course)
+    rows = np.flatnonzero(np.sum(list(areas.values()), axis=0))
+    start = course.along_at(curve_points.points_mm[0])
     return SliceAreas(
-        slices,
-        positions,
-        np.degrees(np.arccos(np.clip(cosines, 0, 1))),
-        {name: count[slices] * pixel_mm2 * cosines for name, count in counts.items()},
+        numbers[rows],
+        course.along_mm[rows] - start,
+        course.angles_deg[rows],
+        {name: area[rows] for name, area in areas.items()},
     )
 
 
@@ -138,11 +135,18 @@ def position_along(curveNode: Any, pointRAS: Any) -> float:
     return float(along[np.linalg.norm(drawn - np.asarray(pointRAS), axis=1).argmin()])
 
 
-def _cosines(points: Floats, along: Floats, normal: Floats) -> Floats:
-    if len(points) == 1:
-        return np.ones(1)
-    tangents = np.gradient(points, along, axis=0)
-    return np.abs(tangents @ normal) / np.maximum(np.linalg.norm(tangents, axis=1), 1e-9)
+def _image_of(mask: Mask, grid: Grid) -> Any:
+    import SimpleITK as sitk
+
+    image = sitk.GetImageFromArray(mask.astype(np.uint8).transpose())
+    image.SetSpacing(list(grid.spacing))
+    image.SetDirection(grid.direction.ravel().tolist())
+    image.SetOrigin(grid.origin.tolist())
+    return image
+
+
+def _without_repeats(points: Floats) -> Floats:
+    return points[np.append(True, (np.diff(points, axis=0) != 0).any(axis=1))]
 
 
 def _column(tableNode: Any, name: str) -> Floats:

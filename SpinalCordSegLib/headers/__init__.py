@@ -36,12 +36,11 @@ READERS: Mapping[str, str] = {
 _PICTURES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".gif")
 _CHECKS = {
     "NiftiImageIO": check_nifti,
-    "NrrdImageIO": check_nrrd,
     "MetaImageIO": check_metaimage,
 }
 
 
-def check_file(path: Path) -> str:
+def check_file(path: Path, layers: bool = False) -> str:
     """Refuse a file that is missing, not an image, truncated, or has an absurd header.
 
     Parameters
@@ -49,6 +48,8 @@ def check_file(path: Path) -> str:
     path : Path
         An image file. Its header is read, and compressed voxels are inflated once, in pieces, to
         see that they are all there.
+    layers : bool
+        Accept several values per voxel, as a segmentation (NRRD) with overlapping segments has.
 
     Returns
     -------
@@ -67,7 +68,9 @@ def check_file(path: Path) -> str:
         if path.stat().st_size == 0:
             raise InvalidImage(f"{path.name} is empty", "get the file again from its source")
         reader = _reader_for(path)
-        if reader in _CHECKS:
+        if reader == "NrrdImageIO":
+            check_nrrd(path, layers)
+        elif reader in _CHECKS:
             _CHECKS[reader](path)
     except OSError as error:
         raise InvalidImage(

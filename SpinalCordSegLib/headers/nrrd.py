@@ -31,8 +31,14 @@ _TYPES = (
 )
 
 
-def check_nrrd(path: Path) -> None:
+def check_nrrd(path: Path, layers: bool = False) -> None:
     """Refuse an NRRD file whose header makes no sense or that lacks voxels.
+
+    Parameters
+    ----------
+    path : Path
+    layers : bool
+        Accept several values per voxel, as a segmentation with overlapping segments has.
 
     Raises
     ------
@@ -49,7 +55,7 @@ def check_nrrd(path: Path) -> None:
     if len(kinds) != dimensions:
         raise damaged
     spatial = [axis for axis, kind in enumerate(kinds) if kind in _SPATIAL_KINDS]
-    if math.prod(size) != math.prod(size[axis] for axis in spatial):
+    if not layers and math.prod(size) != math.prod(size[axis] for axis in spatial):
         raise not_scalar(path.name, "several values per voxel")
     if len(spatial) not in (2, 3, 4):
         raise damaged

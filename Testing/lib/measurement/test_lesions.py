@@ -12,10 +12,12 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 
+import SpinalCordSegLib as scs
 from SpinalCordSegLib.centerline.curve import Centerline
 from SpinalCordSegLib.measurement.lesions import (
     drop_small_lesions,
     label_lesions,
+    max_axial_damage_ratio,
     measure_lesions,
 )
 
@@ -92,3 +94,99 @@ def test_small_pieces_are_dropped(mask: sitk.Image) -> None:
     assert drop_small_lesions(array, 4).sum() == 28
     assert drop_small_lesions(array, 3).sum() == array.sum()
     assert not drop_small_lesions(array, 25).any()
+
+
+# A cord of radius 10 mm, 30 slices of 2 mm; left is +x in LPS, the front is -y.
+CENTRE, SIZE = 24, (49, 49, 30)
+
+
+def _in_cord(
+    boxes: dict[tuple[int, int], range], leaning: float = 0.0
+) -> tuple[sitk.Image, sitk.Image]:
+    """Return a cord and lesions of 5 x 5 voxels, that many voxels to the left and to the front."""
+    x, y = np.indices(SIZE[:2]) - CENTRE
+    cord, lesions = np.zeros(SIZE, np.uint8), np.zeros(SIZE, np.uint8)
+    for k in range(SIZE[2]):
+        lean = leaning * (k - SIZE[2] // 2)
+        cord[:, :, k] = np.hypot(x, y - lean) <= 10
+        for (left, front), slices in boxes.items():
+            if k in slices:
+                lesions[:, :, k] |= (np.abs(x - left) <= 2) & (np.abs(y - lean + front) <= 2)
+    return _image(cord), _image(lesions)
+
+
+def _image(array: np.ndarray) -> sitk.Image:
+    image = sitk.GetImageFromArray(array.transpose())
+    image.SetSpacing((1.0, 1.0, 2.0))
+    return image
+
+
+@pytest.mark.parametrize("orientation", ["LPS", "RAI", "PSR"])
+@pytest.mark.parametrize(
+    ("offset", "part"),
+    [
+        ((0, 0), "centre"),
+        ((2, 2), "centre"),
+        ((6, 0), "left"),
+        ((-6, 1), "right"),
+        ((0, 6), "anterior"),
+        ((-3, -5), "posterior"),
+    ],
+)
+def test_parts_are_the_patients(offset: tuple[int, int], part: str, orientation: str) -> None:
+    cord, mask = (sitk.DICOMOrient(each, orientation) for each in _in_cord({offset: range(8, 13)}))
+    (row,) = measure_lesions(mask, cord=cord)
+    assert row.part == part
+    assert sum(row.shares.values()) == pytest.approx(1)
+    assert max(row.shares, key=row.shares.__getitem__) == part
+
+
+def test_a_lesion_across_the_whole_cord_lies_in_its_centre() -> None:
+    cord, _ = _in_cord({})
+    (row,) = measure_lesions(cord, cord=cord)
+    assert row.part == "centre" and row.max_axial_damage_ratio == 1
+    # The centre takes a ninth of an ellipse, the others a quarter of the rest each.
+    assert row.shares["centre"] == pytest.approx(1 / 9, abs=0.02)
+    assert row.shares["left"] == pytest.approx(2 / 9, abs=0.03)
+
+
+def test_the_damage_ratio_is_that_of_the_worst_slice() -> None:
+    cord, mask = _in_cord({(0, 0): range(5, 9), (6, 0): range(20, 22), (-6, 0): range(21, 25)})
+    array = sitk.GetArrayFromImage(mask)
+    array[6, CENTRE - 2 : CENTRE + 3, CENTRE - 6 : CENTRE + 7] = 1
+    mask = _image(array.transpose())
+    area = (sitk.GetArrayFromImage(cord)[6] > 0).sum()
+    rows = measure_lesions(mask, cord=cord)
+    # From the top down: the two beside each other, then the long one.
+    assert [round(row.max_axial_damage_ratio * area) for row in rows] == [25, 25, 65]
+    assert max_axial_damage_ratio(mask, cord) * area == pytest.approx(65)
+    both, _ = _in_cord({})
+    assert max_axial_damage_ratio(mask * 0, both) == 0
+
+
+def test_positions_run_along_the_cord_from_its_top() -> None:
+    cord, mask = _in_cord({(0, 0): range(10, 12)}, leaning=2.0)
+    (row,) = measure_lesions(mask, cord=cord)
+    # 45 degrees: the lesion's middle is 11 slices of 2 mm below that of the highest.
+    middle = (29 - 10.5) * 2 * np.sqrt(2)
+    assert row.position_mm == pytest.approx(middle + np.sqrt(2), abs=0.3)
+    assert row.length_mm == pytest.approx(2 * 2 * np.sqrt(2), rel=0.02)
+    (below,) = measure_lesions(mask, cord=cord, landmark=10.0)
+    assert below.position_mm == pytest.approx(row.position_mm - 10)
+
+
+def test_a_lesion_beside_the_cord_has_no_part() -> None:
+    cord, mask = _in_cord({(0, 0): range(3, 5)})
+    array = sitk.GetArrayFromImage(cord)
+    array[:8] = 0
+    (row,) = measure_lesions(mask, cord=_image(array.transpose()))
+    assert row.part is None and row.max_axial_damage_ratio is None and row.shares == {}
+    assert row.position_mm == pytest.approx(60 - 8)
+
+
+def test_the_cord_lies_on_the_same_grid(mask: sitk.Image) -> None:
+    cord, _ = _in_cord({})
+    with pytest.raises(scs.InvalidImage, match="the mask of the spinal cord lesion is not on"):
+        measure_lesions(mask, cord=cord)
+    with pytest.raises(scs.InvalidImage, match="the mask of the cord is empty"):
+        measure_lesions(mask, cord=mask * 0)
