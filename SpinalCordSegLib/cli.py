@@ -240,6 +240,10 @@ def train_command(arguments: argparse.Namespace, report: Reporter) -> list[Path]
             finder=arguments.finder,
             device=arguments.device,
             progress=report,
+            data=arguments.data,
+            validation=arguments.validation,
+            start_from=arguments.start_from,
+            changes=arguments.set,
         )
     ]
 
@@ -482,12 +486,51 @@ def _add_sample(commands: Any) -> None:
 
 
 def _add_train(commands: Any) -> None:
-    parser = commands.add_parser("train", allow_abbrev=False, help="train a network's weights")
-    parser.add_argument("model", metavar="MODEL", help="centerline, cord, gm or csm-unet")
-    parser.add_argument(
-        "--labels", type=Path, required=True, metavar="DIR", help="folder of the PAM50 label maps"
+    parser = commands.add_parser(
+        "train",
+        allow_abbrev=False,
+        help="train a network's weights, on your scans or on synthetic images",
+        epilog="--data: images anywhere in the folder, masks named after them: "
+        "STEM_label-SC_mask (cord), STEM_label-GM_mask, STEM_label-lesion_mask, as `segment` and "
+        "BIDS write them, or STEM_seg, STEM_gmseg, STEM_lesion. A mask lies beside its image, or "
+        "below a folder derivatives in a folder of the same name as the image's. Masks of several "
+        "raters, desc-rater1 and so on in their names, are averaged. centerline, cord and csm-unet "
+        "need the cord, gm the gray matter, lesion both cord and lesions. Without --config the "
+        "weights that ship go on with the scans. The run goes on where it was interrupted.",
     )
-    parser.add_argument("--config", type=Path, metavar="FILE", help="TOML (default: the model's)")
+    parser.add_argument("model", metavar="MODEL", help="centerline, cord, lesion, gm or csm-unet")
+    parser.add_argument("--data", type=Path, metavar="DIR", help="scans and their masks, see below")
+    parser.add_argument(
+        "--labels",
+        type=Path,
+        metavar="DIR",
+        help="the PAM50 label maps, for synthetic images; with --data every other sample is one",
+    )
+    parser.add_argument(
+        "--validation",
+        type=_share,
+        default=0.2,
+        metavar="SHARE",
+        help="of the scans that is held back to choose the weights by; of the slices where there "
+        "is one scan (default: 0.2; 0: none)",
+    )
+    parser.add_argument(
+        "--start-from",
+        metavar="NAME_OR_FILE",
+        help="weights to begin from, or none (default: what the configuration says)",
+    )
+    parser.add_argument(
+        "--config",
+        metavar="NAME_OR_FILE",
+        help="TOML, or the name of one that comes along (default: the model's)",
+    )
+    parser.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="replace a value of the configuration, such as steps=100 or parameters.filters=8",
+    )
     parser.add_argument(
         "--scans",
         type=Path,
@@ -623,6 +666,10 @@ def _probability(text: str) -> float:
     if not 0.0 < value < 1.0:
         raise argparse.ArgumentTypeError(f"{text!r} is not a number between 0 and 1")
     return value
+
+
+def _share(text: str) -> float:
+    return 0.0 if text == "0" else _probability(text)
 
 
 def _volume(text: str) -> int | str:

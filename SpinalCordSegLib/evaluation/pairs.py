@@ -99,6 +99,36 @@ def match_folders(predictions: Path, references: Path, structure: str) -> Pairin
     )
 
 
+def mask_name(stem: str) -> tuple[str, str | None]:
+    """Return the scan's part of a mask's name, and what the rest says that it shows.
+
+    Parameters
+    ----------
+    stem : str
+        Of the file, see :func:`SpinalCordSegLib.result_files.stem_of`.
+
+    Returns
+    -------
+    scan : str
+    shown : str or None
+        A name as in ``LABELS``, ``other`` for what is neither an image nor one of these, or None:
+        the name says nothing, as that of an image.
+    """
+    words = stem.split("_")
+    segmented = False
+    while words:
+        word = words[-1].lower()
+        # BIDS says with "desc-" who or what made the mask.
+        word = "mask" if word.startswith("desc-") else re.sub(r"-(manual|auto)$", "", word)
+        if word in _BY_WORD:
+            return "_".join(words[:-1]), _BY_WORD[word]
+        if word not in _MASK_WORDS:
+            break
+        segmented = segmented or word == "seg"
+        words.pop()
+    return "_".join(words), "cord" if segmented else None
+
+
 @dataclass(frozen=True)
 class _MaskFile:
     path: Path
@@ -115,7 +145,7 @@ def _masks_of(folder: Path, structure: str) -> dict[_Key, _MaskFile]:
     for path in sorted(folder.rglob("*")):
         if not _may_be_mask(path, folder):
             continue
-        stem, shown = _split(stem_of(path))
+        stem, shown = mask_name(stem_of(path))
         key = (path.parent.relative_to(folder).as_posix(), stem)
         if shown in (structure, None):
             (unsaid if shown is None else said)[key].append(path)
@@ -133,23 +163,6 @@ def _masks_of(folder: Path, structure: str) -> dict[_Key, _MaskFile]:
 def _may_be_mask(path: Path, folder: Path) -> bool:
     hidden = any(part.startswith(".") for part in path.relative_to(folder).parts)
     return path.name.lower().endswith(SUFFIXES) and not hidden and path.is_file()
-
-
-def _split(stem: str) -> tuple[str, str | None]:
-    """Return the scan's part of a mask's name, and the structure that the rest says it shows."""
-    words = stem.split("_")
-    segmented = False
-    while words:
-        word = words[-1].lower()
-        # BIDS says with "desc-" who or what made the mask.
-        word = "mask" if word.startswith("desc-") else re.sub(r"-(manual|auto)$", "", word)
-        if word in _BY_WORD:
-            return "_".join(words[:-1]), _BY_WORD[word]
-        if word not in _MASK_WORDS:
-            break
-        segmented = segmented or word == "seg"
-        words.pop()
-    return "_".join(words), "cord" if segmented else None
 
 
 def _by_stem(keys: Iterable[_Key]) -> Mapping[str, list[_Key]]:

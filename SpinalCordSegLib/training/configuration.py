@@ -1,19 +1,27 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Training configurations: one TOML file a model."""
+"""Training configurations: one TOML file a model, and one a published protocol."""
 
 from __future__ import annotations
 
 import tomllib
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
 from ..errors import InvalidArgument
 from ..resources import resources_folder
 
-MODELS = ("centerline", "cord", "gray_matter", "csm_unet")
-LOSSES = ("dice_and_cross_entropy", "negative_dice")
-SCHEDULES = ("cosine", "linear")
+MODELS = ("centerline", "cord", "lesion", "gray_matter", "csm_unet")
+LOSSES = ("dice_and_cross_entropy", "dice", "negative_dice")
+OPTIMIZERS = ("adamw", "adam")
+SCHEDULES = ("cosine", "linear", "poly", "constant")
+AXES = ("x", "y", "z")
+
+# What differs when weights that exist go on with the user's scans.
+_FINE_TUNING = "fine_tuning"
+
+_REMEDY = "compare it with those in Resources/training"
 
 
 @dataclass(frozen=True)
@@ -23,7 +31,7 @@ class RepeatedImages:
     Attributes
     ----------
     count : int
-        Different images.
+        Different synthetic images; of scans there are as many as there are.
     copies : int
         How often each is seen in an epoch, each time changed at random.
     right_angle_turns : bool
@@ -36,6 +44,47 @@ class RepeatedImages:
     copies: int
     right_angle_turns: bool = False
     crop_voxels: tuple[int, int] | None = None
+
+
+@dataclass(frozen=True)
+class Augmentation:
+    """How patches of scans are changed at random; synthetic ones are random already.
+
+    Attributes
+    ----------
+    rotation_degrees : float
+        Turned by up to this in the axial plane, either way.
+    scale : float
+        Larger or smaller in the axial plane by up to this share.
+    elastic : (alpha, sigma), optional
+        Displacement of each voxel in the axial plane: uniform noise in [-1, 1], smoothed by
+        `sigma` voxels, times `alpha` voxels (Simard 2003).
+    elastic_share : float
+        Share of the patches that it is done to.
+    flip_axes : tuple of str
+        Axes, of ``x``, ``y`` and ``z``, along which half of the patches are mirrored.
+    gamma : float
+        Exponent of the intensities, between 1 / (1 + `gamma`) and 1 + `gamma`.
+    bias : float
+        Standard deviation, at most, of the logarithm of a smooth factor.
+    noise : float
+        Standard deviation, at most, of noise added to the normalised intensities.
+    intensity_shift : float
+        Added to the normalised intensities, at most, either way.
+    lesion_edges : float
+        Share of the edge of lesions that is eroded or dilated by a voxel.
+    """
+
+    rotation_degrees: float = 0.0
+    scale: float = 0.0
+    elastic: tuple[float, float] | None = None
+    elastic_share: float = 1.0
+    flip_axes: tuple[str, ...] = ()
+    gamma: float = 0.0
+    bias: float = 0.0
+    noise: float = 0.0
+    intensity_shift: float = 0.0
+    lesion_edges: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -54,10 +103,9 @@ class TrainingConfiguration:
     off_centre_mm : (x, y)
         How far the cord may lie from the middle of a patch.
     end_fraction : float
-        Share of samples at the brainstem or below the conus.
+        Share of synthetic samples at the brainstem or below the conus.
     batch : int
         Samples a step.
-    steps : int
     learning_rate : float
         At its peak; warmed up over `warm_up` steps.
     weight_decay : float
@@ -66,16 +114,39 @@ class TrainingConfiguration:
     threshold : float
         Above which a probability counts as cord; chosen on the development scans.
     seed : int
+    steps, epochs : int
+        How long; one of the two.
+    epoch_steps : int
+        Steps of an epoch; by default as many as show every image, or patch of a scan, once.
+    start_from : str, optional
+        Weights to begin from, by name or file; by default random numbers.
     half_windows : float
         Share of the steps whose patches are half as wide, with the cord half as far off the
         middle: four times cheaper.
     loss : str
         One of :data:`LOSSES`.
+    cross_entropy_weights : tuple of float
+        For each output, how much more the cross-entropy counts inside the structure.
+    optimizer : str
+        One of :data:`OPTIMIZERS`.
     schedule : str
-        ``cosine``: down to 1 % of the learning rate, step by step. ``linear``: down to 0, by the
-        same amount an epoch where there are epochs.
+        ``cosine``: down to 1 % of the learning rate, step by step. ``linear``, ``poly``: down to
+        0 as the first power, or that of 0.9, of what is left, by the epoch where there are epochs.
+        ``constant``.
+    batch_norm_momentum : float
+        Of the running statistics, as torch defines it: Keras' is one minus this.
+    validate_every : int
+        Steps from one look at the validation samples to the next. The weights that do best there
+        are kept.
+    validation_samples : int
+        Synthetic ones, of seeds that training does not see; none where 0. Where there are scans,
+        some of these are held back instead.
+    slices : (int, int, int), optional
+        How many slices of each scan, evenly spaced, to train on, to hold back, and to leave out to
+        test on; by default all are trained on, or held back where their scan is.
     images : RepeatedImages, optional
-        By default no image is seen twice, and there are no epochs.
+        By default no synthetic image is seen twice, and there are no epochs of them.
+    augmentation : Augmentation
     """
 
     model: str
@@ -86,62 +157,180 @@ class TrainingConfiguration:
     off_centre_mm: tuple[float, float]
     end_fraction: float
     batch: int
-    steps: int
     learning_rate: float
     warm_up: int
     weight_decay: float
     average: float
     threshold: float
     seed: int
+    steps: int = 0
+    epochs: int = 0
+    epoch_steps: int = 0
+    start_from: str | None = None
     half_windows: float = 0.0
     loss: str = "dice_and_cross_entropy"
+    cross_entropy_weights: tuple[float, ...] = (1.0,)
+    optimizer: str = "adamw"
     schedule: str = "cosine"
+    batch_norm_momentum: float = 0.1
+    validate_every: int = 100
+    validation_samples: int = 0
+    slices: tuple[int, int, int] | None = None
     images: RepeatedImages | None = None
+    augmentation: Augmentation = Augmentation()
 
     @property
-    def epoch_steps(self) -> float:
-        """Steps in which every image is seen `images.copies` times; one where none repeats."""
-        return self.images.count * self.images.copies / self.batch if self.images else 1.0
+    def structures(self) -> tuple[str, ...]:
+        """What the network outlines, an output each; what it is for is last."""
+        if self.model == "lesion":
+            return ("cord", "lesion")[-int(self.parameters.get("out_channels", 1)) :]
+        return ("gray_matter",) if self.model == "gray_matter" else ("cord",)
+
+    def with_steps(self, patches: int | None = None) -> TrainingConfiguration:
+        """Return the configuration with `steps` and `epoch_steps` as numbers.
+
+        Parameters
+        ----------
+        patches : int, optional
+            Different patches of the scans, where training is on scans.
+
+        Raises
+        ------
+        InvalidArgument
+            If it is to train by the epoch, and nothing says how long that is.
+        """
+        count = patches or (self.images.count if self.images else 0)
+        copies = self.images.copies if self.images else 1
+        epoch_steps = self.epoch_steps or -(-count * copies // self.batch)
+        if not self.epochs:
+            return replace(self, epoch_steps=max(1, epoch_steps))
+        if not epoch_steps:
+            raise InvalidArgument(
+                "the configuration counts epochs, and synthetic images never end",
+                "give scans with --data, or the length of an epoch with --set epoch_steps=100",
+            )
+        return replace(self, steps=self.epochs * epoch_steps, epoch_steps=epoch_steps)
 
 
-def read_configuration(model: str, path: Path | None = None) -> TrainingConfiguration:
-    """Return the configuration of a model, ours unless a file is given.
+def read_configuration(
+    model: str,
+    path: str | Path | None = None,
+    changes: Sequence[str] = (),
+    fine_tuning: bool = False,
+) -> TrainingConfiguration:
+    """Return the configuration of a model.
+
+    Parameters
+    ----------
+    model : str
+        One of :data:`MODELS`.
+    path : str or Path, optional
+        A TOML file, or the name of one in ``Resources/training``; that of the model by default.
+    changes : sequence of str
+        Such as ``steps=100`` or ``parameters.filters=8``, in TOML, which replace what is there.
+    fine_tuning : bool
+        Take what the table ``fine_tuning`` says in the place of the rest, if there is one.
 
     Raises
     ------
     InvalidArgument
-        If the model is not known, or the file cannot be read or lacks a field.
+        If the model is not known, or the file or a change cannot be read or lacks a field.
     """
     if model not in MODELS:
         raise InvalidArgument(f"there is no model {model!r}", f"choose one of {', '.join(MODELS)}")
-    path = path or resources_folder() / "training" / f"{model}.toml"
+    path = _file(path or model)
+    values = _read_toml(path)
+    differing = values.pop(_FINE_TUNING, {})
+    if fine_tuning:
+        _merge(values, differing)
+    for change in changes:
+        _merge(values, _read_change(change))
     try:
-        values = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        chosen = _from_values(model, values)
+    except (TypeError, ValueError, AttributeError) as error:
         raise InvalidArgument(
-            f"{path.name} is not a training configuration ({error})",
-            "give a TOML file like those in Resources/training",
+            f"{path.name} lacks a field or has one too many ({error})", _REMEDY
         ) from error
-    for name in ("patch_voxels", "spacing_mm", "off_centre_mm"):
-        values[name] = tuple(values.get(name, ()))
-    try:
-        if "images" in values:
-            values["images"] = _repeated_images(values["images"])
-        chosen = TrainingConfiguration(model=model, **values)
-    except TypeError as error:
-        raise InvalidArgument(
-            f"{path.name} lacks a field or has one too many ({error})",
-            "compare it with those in Resources/training",
-        ) from error
-    for name, known in (("loss", LOSSES), ("schedule", SCHEDULES)):
-        if getattr(chosen, name) not in known:
-            raise InvalidArgument(
-                f"{path.name} asks for an unknown {name}, {getattr(chosen, name)!r}",
-                f"choose one of {', '.join(known)}",
-            )
+    problem = _problem(chosen)
+    if problem:
+        raise InvalidArgument(f"{path.name} {problem}", _REMEDY)
     return chosen
 
 
-def _repeated_images(values: dict[str, Any]) -> RepeatedImages:
-    crop = values.get("crop_voxels")
-    return RepeatedImages(**{**values, "crop_voxels": tuple(crop) if crop else None})
+def _file(path: str | Path) -> Path:
+    """Return a file, which may be named as those in ``Resources/training`` are, without suffix."""
+    named = resources_folder() / "training" / f"{path}.toml"
+    return named if Path(path).name == str(path) and named.is_file() else Path(path)
+
+
+def _read_toml(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise InvalidArgument(
+            f"{path.name} is not a training configuration ({error})",
+            "give a TOML file like those in Resources/training, or the name of one of them",
+        ) from error
+
+
+def _read_change(text: str) -> dict[str, Any]:
+    try:
+        return tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise InvalidArgument(
+            f"{text!r} changes nothing in a configuration ({error})",
+            "give for example --set steps=100 or --set loss='\"dice\"'",
+        ) from error
+
+
+def _merge(values: dict[str, Any], changes: Mapping[str, Any]) -> None:
+    """Put changes into a table, in place; tables within it are merged."""
+    for name, change in changes.items():
+        if isinstance(change, dict) and isinstance(values.get(name), dict):
+            _merge(values[name], change)
+        else:
+            values[name] = change
+    # To count steps is not to count epochs.
+    for name, other in (("steps", "epochs"), ("epochs", "steps")):
+        if name in changes:
+            values.pop(other, None)
+
+
+def _from_values(model: str, values: dict[str, Any]) -> TrainingConfiguration:
+    values = _with_tuples(values)
+    if "images" in values:
+        values["images"] = RepeatedImages(**_with_tuples(values["images"]))
+    if "augmentation" in values:
+        values["augmentation"] = Augmentation(**_with_tuples(values["augmentation"]))
+    return TrainingConfiguration(model=model, **values)
+
+
+def _with_tuples(values: dict[str, Any]) -> dict[str, Any]:
+    return {name: tuple(v) if isinstance(v, list) else v for name, v in values.items()}
+
+
+def _problem(chosen: TrainingConfiguration) -> str | None:
+    """Say what makes no sense; None where all does."""
+    for name, known in (("loss", LOSSES), ("optimizer", OPTIMIZERS), ("schedule", SCHEDULES)):
+        if getattr(chosen, name) not in known:
+            return f"asks for an unknown {name}, {getattr(chosen, name)!r}: {', '.join(known)}"
+    for name, count in (("patch_voxels", 3), ("spacing_mm", 3), ("off_centre_mm", 2)):
+        if len(getattr(chosen, name)) != count:
+            return f"has {name} of {len(getattr(chosen, name))} numbers instead of {count}"
+    if (chosen.steps > 0) == (chosen.epochs > 0):
+        return "must say how long training takes, by steps or by epochs"
+    if chosen.parameters.get("out_channels", 1) != len(chosen.structures):
+        return "has out_channels for which the model has no structures"
+    if len(chosen.cross_entropy_weights) not in (1, len(chosen.structures)):
+        return "needs as many cross_entropy_weights as the network has outputs"
+    if not set(chosen.augmentation.flip_axes) <= set(AXES):
+        return f"flips along unknown axes: they are {', '.join(AXES)}"
+    return _wrong_type(chosen)
+
+
+def _wrong_type(chosen: TrainingConfiguration) -> str | None:
+    for field in fields(chosen):
+        value = getattr(chosen, field.name)
+        if field.type in ("int", "float") and not isinstance(value, int | float):
+            return f"has {field.name} = {value!r}, which is no number"
+    return None

@@ -4,12 +4,18 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import cast
 
 from ..networks import Network
 from ..version import __version__
 from ..weights.specification import Preprocessing, WeightsSpecification
 from ..weights.store import save_weights
 from .configuration import TrainingConfiguration
+from .scan_patches import TRAINING, ScanPatches
+from .trainer import Trained
+
+# Weights made from somebody's scans are that person's to license.
+_OWN_SCANS = "none stated: trained on scans of the user"
 
 _CASCADE = "Gros et al., NeuroImage 2019;184:901-915 (architecture and cascade)"
 _CITATIONS = {
@@ -17,13 +23,25 @@ _CITATIONS = {
 }
 
 
-def export_weights(network: Network, configuration: TrainingConfiguration, path: Path) -> str:
-    """Write a trained network with what is needed to run it.
+def export_weights(
+    trained: Trained,
+    configuration: TrainingConfiguration,
+    path: Path,
+    scans: ScanPatches | None = None,
+    synthetic: bool = True,
+) -> str:
+    """Write a trained network with what is needed to run it, and how it came about.
 
     Parameters
     ----------
+    trained : Trained
+    configuration : TrainingConfiguration
     path : Path
         A ``.safetensors`` file.
+    scans : ScanPatches, optional
+        That it was trained on.
+    synthetic : bool
+        Whether it was trained on synthetic samples.
 
     Returns
     -------
@@ -45,8 +63,27 @@ def export_weights(network: Network, configuration: TrainingConfiguration, path:
             intensity="zscore",
         ),
         threshold=configuration.threshold,
-        licence="Apache-2.0",
-        source=f"SpinalCordSeg {__version__}: synthetic training, seed {configuration.seed}",
+        licence=_OWN_SCANS if scans else "Apache-2.0",
+        source=_source(trained, configuration, scans, synthetic),
         citation=_CITATIONS.get(configuration.model, _CASCADE),
     )
-    return save_weights(network, specification, path)
+    return save_weights(cast(Network, trained.network), specification, path)
+
+
+def _source(
+    trained: Trained,
+    configuration: TrainingConfiguration,
+    scans: ScanPatches | None,
+    synthetic: bool,
+) -> str:
+    """Return in a sentence what the weights were made from."""
+    made_from = ["synthetic training"] if synthetic else []
+    if scans:
+        names = {name for name, role, _ in scans.roles if role == TRAINING}
+        made_from.append(f"{len(names)} scans with masks")
+    if configuration.start_from:
+        made_from.append(f"starting from the weights {Path(configuration.start_from).stem}")
+    made_from.append(f"seed {configuration.seed}, {trained.step} steps")
+    if trained.validation_dice is not None:
+        made_from.append(f"validation Dice {trained.validation_dice:.3f}")
+    return f"SpinalCordSeg {__version__}: {', '.join(made_from)}"

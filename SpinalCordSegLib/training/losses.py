@@ -3,12 +3,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 import torch.nn.functional as F
 
 
 def soft_dice_loss(probability: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
-    """Return one minus Dice with squared denominators (Milletari 2016), a value per sample.
+    """Return one minus Dice with squared denominators (Milletari 2016).
 
     Parameters
     ----------
@@ -17,13 +19,18 @@ def soft_dice_loss(probability: torch.Tensor, target: torch.Tensor) -> torch.Ten
 
     Returns
     -------
-    Tensor, (N,)
+    Tensor, (N, C)
         0 for a perfect match, also where both are empty; 1 for none.
     """
-    axes = tuple(range(1, probability.ndim))
+    axes = tuple(range(2, probability.ndim))
     overlap = (probability * target).sum(axes)
     sizes = (probability**2).sum(axes) + (target**2).sum(axes)
     return 1 - (2 * overlap + 1) / (sizes + 1)
+
+
+def mean_dice_loss(logits: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+    """Return the mean of :func:`soft_dice_loss`, the Dice loss of Gros 2019 and Perone 2018."""
+    return soft_dice_loss(torch.sigmoid(logits), target).mean()
 
 
 def negative_dice(logits: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
@@ -39,10 +46,21 @@ def negative_dice(logits: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
     return -((2 * overlap + 1) / (sizes + 1)).mean()
 
 
-def dice_and_cross_entropy(logits: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+def dice_and_cross_entropy(
+    logits: torch.Tensor, target: torch.Tensor, weights: Sequence[float] = (1.0,)
+) -> torch.Tensor:
     """Return the mean soft Dice loss plus half the binary cross-entropy.
 
     The cross-entropy keeps a gradient where a sample holds no cord.
+
+    Parameters
+    ----------
+    logits, target : Tensor, (N, C, ...)
+    weights : sequence of float
+        For each of the C structures, how much more the cross-entropy inside it counts than that
+        outside: small structures would be given up for the sake of what is around them.
     """
-    dice = soft_dice_loss(torch.sigmoid(logits), target).mean()
-    return dice + 0.5 * F.binary_cross_entropy_with_logits(logits, target)
+    shape = [1, len(weights), *([1] * (logits.ndim - 2))]
+    inside = torch.tensor(weights, device=logits.device).view(shape)
+    cross_entropy = F.binary_cross_entropy_with_logits(logits, target, pos_weight=inside)
+    return mean_dice_loss(logits, target) + 0.5 * cross_entropy

@@ -1,20 +1,20 @@
 # SPDX-License-Identifier: Apache-2.0
-"""From label maps to weights: the steps that made the weights that ship, in one call."""
+"""From label maps, or a folder of scans, to weights: the steps of a training in one call."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import cast
 
 from ..errors import Cancelled, InvalidArgument
 from ..images import read_image
-from ..networks import Network
 from ..pipeline import detect_centerline
 from .anatomy import AtlasTensors, upload
 from .configuration import read_configuration
 from .export import export_weights
 from .gray_matter_sections import build_sections
+from .scan_patches import read_scans
 from .surroundings import cluster_surroundings
 from .tissue_atlas import build_tissue_atlas
 from .trainer import train
@@ -22,13 +22,17 @@ from .trainer import train
 
 def train_model(
     model: str,
-    labels: Path,
+    labels: Path | None,
     folder: Path,
-    configuration: Path | None = None,
+    configuration: str | Path | None = None,
     scans: Sequence[Path] = (),
     finder: str | Path = "default",
     device: str = "cpu",
     progress: Callable[[float, str], None] | None = None,
+    data: Path | None = None,
+    validation: float = 0.2,
+    start_from: str | Path | None = None,
+    changes: Sequence[str] = (),
 ) -> Path:
     """Train a model, or go on with the training that `folder` holds.
 
@@ -36,12 +40,13 @@ def train_model(
     ----------
     model : str
         A name in :data:`.configuration.MODELS`.
-    labels : Path
-        Holds the PAM50 label maps, as :func:`build_tissue_atlas` reads them.
+    labels : Path, optional
+        Holds the PAM50 label maps, as :func:`build_tissue_atlas` reads them: synthetic samples.
     folder : Path
         Gets the checkpoint, the log and the weights.
-    configuration : Path, optional
-        A TOML file like those in ``Resources/training``; that of the model by default.
+    configuration : str or Path, optional
+        A TOML file like those in ``Resources/training``, or the name of one of them; that of the
+        model by default.
     scans : sequence of Path
         Real images whose surroundings of the spine are used. Their masks are not needed.
     finder : str or Path
@@ -50,6 +55,16 @@ def train_model(
         Torch device.
     progress : callable, optional
         ``progress(fraction, message)``.
+    data : Path, optional
+        A folder of scans and their masks, see :func:`.scans.find_scans`. With `labels` too, every
+        other sample is synthetic.
+    validation : float
+        Share of the scans that is held back to choose the weights by.
+    start_from : str or Path, optional
+        Weights to begin from, by name or file, or ``none``; by default what the configuration
+        says.
+    changes : sequence of str
+        Of the configuration, such as ``steps=100``.
 
     Returns
     -------
@@ -63,22 +78,30 @@ def train_model(
     InvalidArgument, InvalidImage, CordNotFound
         If the configuration, the labels or a scan cannot be used.
     """
-    chosen = read_configuration(model, configuration)
-    if not (labels / "pam50").is_dir():
+    report = progress or (lambda fraction, message: None)
+    chosen = read_configuration(model, configuration, changes, fine_tuning=data is not None)
+    if start_from is not None:
+        chosen = replace(chosen, start_from=None if start_from == "none" else str(start_from))
+    if labels is None and data is None:
+        raise InvalidArgument(
+            "there is nothing to train on",
+            "give a folder of scans with --data, or of label maps with --labels",
+        )
+    if labels is not None and not (labels / "pam50").is_dir():
         raise InvalidArgument(
             f"{labels} holds no folder pam50", "give the folder of the PAM50 label maps"
         )
-    if progress:
-        progress(0.0, "building the atlas")
-    atlas = _atlas(labels, scans, finder, device, model == "gray_matter")
+    report(0.0, "reading the scans" if data else "building the atlas")
+    patches = read_scans(data, chosen, validation) if data else None
+    atlas = _atlas(labels, scans, finder, device, model == "gray_matter") if labels else None
     try:
-        network = train(chosen, atlas, folder, progress)
+        trained = train(chosen, atlas, folder, progress, patches, device)
     except KeyboardInterrupt as interrupt:
         raise Cancelled(
             "training was interrupted", f"go on from the checkpoint in {folder} by the same command"
         ) from interrupt
     path = folder / f"{model}.safetensors"
-    export_weights(cast(Network, network), chosen, path)
+    export_weights(trained, chosen, path, patches, synthetic=atlas is not None)
     return path
 
 

@@ -48,12 +48,15 @@ def repeated_sample(
         configuration.spacing_mm,
         AnatomyRange(configuration.off_centre_mm, configuration.end_fraction),
     )
-    changed = _change(torch.cat(sample), images, seeded((configuration.seed, epoch, rank)))
+    random = seeded((configuration.seed, epoch, rank))
+    changed = turned_and_cropped(torch.cat(sample), images, random)
     return changed[:1], changed[1:]
 
 
-def _change(planes: torch.Tensor, images: RepeatedImages, random: Randomness) -> torch.Tensor:
-    """Turn and crop image and target, (2, X, Y), alike."""
+def turned_and_cropped(
+    planes: torch.Tensor, images: RepeatedImages, random: Randomness
+) -> torch.Tensor:
+    """Turn and crop image and targets, (C, X, Y), alike."""
     if images.right_angle_turns:
         planes = torch.rot90(planes, int(random.scalars.integers(4)), (1, 2))
         planes = planes.flip(1) if random.chance(0.5) else planes

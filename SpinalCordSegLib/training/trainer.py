@@ -1,86 +1,158 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The one trainer: synthetic samples in, averaged weights out; stops and resumes anywhere."""
+"""The one trainer: samples in, averaged weights out; stops and resumes anywhere."""
 
 from __future__ import annotations
 
 import copy
 import csv
-import math
+import dataclasses
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
+from typing import Any, cast
 
+import numpy as np
 import torch
 from torch import nn
 
-from ..networks import build_network, place
-from .anatomy import AnatomyRange, AtlasTensors
+from ..networks import Network, build_network, place
+from .anatomy import AtlasTensors
+from .batches import TrainingImages, training_batch
 from .checkpoint import TrainingState, load_checkpoint, save_checkpoint
 from .configuration import TrainingConfiguration
-from .losses import dice_and_cross_entropy, negative_dice, soft_dice_loss
-from .randomness import seeded
-from .repeated_images import repeated_sample
-from .samples import synthetic_sample
+from .losses import dice_and_cross_entropy, mean_dice_loss, negative_dice, soft_dice_loss
+from .scan_patches import ScanPatches
+from .schedule import learning_rate
+from .start import start_from
+from .validation import HeldBack, held_back, validation_dice
 
 _LOG_EVERY = 25
 _SAVE_EVERY = 100
+# A logit whose probability is 0 and which no gradient passes.
+_SURELY_OUTSIDE = -30.0
+_SCANS_HEADER = ["scan", "role", "slices"]
+_LOG_HEADER = ["step", "loss", "dice", "validation_dice", "seconds"]
 
-_LOSS: dict[str, Callable[[torch.Tensor, torch.Tensor], torch.Tensor]] = {
-    "dice_and_cross_entropy": dice_and_cross_entropy,
-    "negative_dice": negative_dice,
+Loss = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
+_OPTIMIZER: dict[str, Callable[..., torch.optim.Optimizer]] = {
+    "adam": torch.optim.Adam,
+    "adamw": torch.optim.AdamW,
 }
+
+
+@dataclass(frozen=True)
+class Trained:
+    """What training came to.
+
+    Attributes
+    ----------
+    network : Module
+        In evaluation mode: the moving average of the weights, as it was when it did best in
+        validation, or at the end where there is no validation.
+    step : int
+        Steps to that.
+    validation_dice : float, optional
+        How well it did.
+    """
+
+    network: nn.Module
+    step: int
+    validation_dice: float | None = None
 
 
 def train(
     configuration: TrainingConfiguration,
-    atlas: AtlasTensors,
+    atlas: AtlasTensors | None,
     folder: Path,
     progress: Callable[[float, str], None] | None = None,
-) -> nn.Module:
+    scans: ScanPatches | None = None,
+    device: str | torch.device | None = None,
+) -> Trained:
     """Train a network, or go on with the run that `folder` holds.
 
     Parameters
     ----------
-    atlas : AtlasTensors
-        On the device to train on.
+    configuration : TrainingConfiguration
+    atlas : AtlasTensors, optional
+        What to make synthetic samples from, on the device to train on.
     folder : Path
-        Gets ``checkpoint.safetensors`` and ``log.csv``.
+        Gets ``checkpoint.safetensors``, ``log.csv`` and, of scans, ``scans.csv``: which were
+        trained on and which held back.
     progress : callable, optional
         Called with the fraction done and a message; what it raises stops the run, after a
         checkpoint.
+    scans : ScanPatches, optional
+        Instead of synthetic samples; with an atlas, half and half.
+    device : str, optional
+        Torch device; that of the atlas by default.
 
     Returns
     -------
-    Module
-        The moving average of the weights, in evaluation mode.
+    Trained
+
+    Raises
+    ------
+    InvalidArgument
+        If `folder` holds another training, or the weights to start from do not fit.
     """
-    device = atlas.tissue.device
-    state = _start(configuration, device)
-    load_checkpoint(state, folder)
+    if atlas is None and scans is None:
+        raise ValueError("there is nothing to train on: give an atlas, scans or both")
+    device = device or (atlas.tissue.device if atlas else "cpu")
+    configuration = configuration.with_steps(scans.patches if scans else None)
+    images = TrainingImages(atlas, scans)
+    identity = _identity(configuration, images)
+    state = _start(configuration, torch.device(device))
+    resumed = load_checkpoint(state, folder, identity)
     state.network.train()
-    losses: list[tuple[float, float]] = []
+    log = _Log(folder / "log.csv", state.step)
+    if scans:
+        _write_rows(folder / "scans.csv", [_SCANS_HEADER, *map(list, scans.roles)])
+    pieces = held_back(configuration, images)
     started = time.monotonic()
     try:
+        if pieces and not resumed:
+            log.write(0, validation_dice=_validate(state, configuration, pieces))
         while state.step < configuration.steps:
-            losses.append(_step(state, configuration, atlas))
-            if state.step % _LOG_EVERY == 0 or state.step == configuration.steps:
-                loss, dice = (sum(column) / len(column) for column in zip(*losses, strict=True))
-                losses.clear()
-                _log(folder, state.step, loss, dice, time.monotonic() - started)
+            log.note(*_step(state, configuration, images))
+            last = state.step == configuration.steps
+            measured = None
+            if pieces and (last or state.step % configuration.validate_every == 0):
+                measured = _validate(state, configuration, pieces)
+            if last or measured is not None or state.step % _LOG_EVERY == 0:
+                message = log.write(state.step, measured, time.monotonic() - started)
                 if progress:
-                    message = f"step {state.step}: loss {loss:.3f}, Dice {dice:.3f}"
                     progress(state.step / configuration.steps, message)
             if state.step % _SAVE_EVERY == 0:
-                save_checkpoint(state, folder)
+                save_checkpoint(state, folder, identity)
     finally:
-        save_checkpoint(state, folder)
-    return state.average.eval()
+        save_checkpoint(state, folder, identity)
+    if not state.best:
+        return Trained(state.average.eval(), state.step)
+    state.average.load_state_dict(state.best)
+    return Trained(state.average.eval(), state.best_step, state.best_dice)
+
+
+def _identity(configuration: TrainingConfiguration, images: TrainingImages) -> dict[str, Any]:
+    """Return what has to be the same for a run to go on: all but how long it is to take."""
+    values = dataclasses.asdict(configuration)
+    identity = {k: v for k, v in values.items() if k not in ("steps", "epochs", "epoch_steps")}
+    identity["scans"] = images.scans.roles if images.scans else []
+    identity["synthetic samples"] = images.atlas is not None
+    return identity
 
 
 def _start(configuration: TrainingConfiguration, device: torch.device) -> TrainingState:
     torch.manual_seed(configuration.seed)
-    network = place(build_network(configuration.architecture, configuration.parameters), device)
-    optimizer = torch.optim.AdamW(
+    network = build_network(configuration.architecture, configuration.parameters)
+    if configuration.start_from:
+        start_from(network, configuration.start_from)
+    for module in network.modules():
+        if isinstance(module, nn.BatchNorm2d | nn.BatchNorm3d):
+            module.momentum = configuration.batch_norm_momentum
+    network = place(network, device)
+    optimizer = _OPTIMIZER[configuration.optimizer](
         network.parameters(),
         lr=configuration.learning_rate,
         weight_decay=configuration.weight_decay,
@@ -89,63 +161,54 @@ def _start(configuration: TrainingConfiguration, device: torch.device) -> Traini
 
 
 def _step(
-    state: TrainingState, configuration: TrainingConfiguration, atlas: AtlasTensors
-) -> tuple[float, float]:
+    state: TrainingState, configuration: TrainingConfiguration, images: TrainingImages
+) -> tuple[torch.Tensor, torch.Tensor]:
     """Take one step; return its loss and its soft Dice."""
-    image, target = _batch(configuration, atlas, state.step)
+    device = next(state.network.parameters()).device
+    image, target = (part.to(device) for part in training_batch(configuration, images, state.step))
     for group in state.optimizer.param_groups:
-        group["lr"] = _learning_rate(configuration, state.step)
-    device = image.device.type
-    with torch.autocast(device, dtype=torch.bfloat16, enabled=device == "cuda"):
+        group["lr"] = learning_rate(configuration, state.step)
+    # Dropout draws from here: by the step, so that a resumed run draws the same.
+    torch.manual_seed(_step_seed(configuration.seed, state.step))
+    with torch.autocast(device.type, dtype=torch.bfloat16, enabled=device.type == "cuda"):
         logits = state.network.logits(image)  # type: ignore[operator]
-    loss = _LOSS[configuration.loss](logits.float(), target)
+    logits, target = _where_drawn(logits.float(), target)
+    loss = _loss(configuration)(logits, target)
     state.optimizer.zero_grad()
     loss.backward()
     state.optimizer.step()
     state.step += 1
     _move_average(state, configuration.average)
-    dice = 1 - soft_dice_loss(torch.sigmoid(logits.detach().float()), target).mean()
-    return float(loss.detach()), float(dice)
+    dice = 1 - soft_dice_loss(torch.sigmoid(logits.detach()), target)[:, -1].mean()
+    # Not yet numbers: to wait for them at every step would keep a GPU idle.
+    return loss.detach(), dice
 
 
-def _batch(
-    configuration: TrainingConfiguration, atlas: AtlasTensors, step: int
-) -> tuple[torch.Tensor, torch.Tensor]:
-    if configuration.images is None:
-        samples = _fresh_samples(configuration, atlas, step)
-    else:
-        places = range(step * configuration.batch, (step + 1) * configuration.batch)
-        samples = [repeated_sample(atlas, configuration, place) for place in places]
-    images, targets = zip(*samples, strict=True)
-    image = torch.stack(images)
-    layout = torch.channels_last if image.ndim == 4 else torch.channels_last_3d
-    return image.contiguous(memory_format=layout), torch.stack(targets)
+def _where_drawn(logits: torch.Tensor, target: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return both without what no loss shall count: surely outside where nobody drew."""
+    unknown = torch.isnan(target)
+    return logits.masked_fill(unknown, _SURELY_OUTSIDE), target.masked_fill(unknown, 0.0)
 
 
-def _fresh_samples(
-    configuration: TrainingConfiguration, atlas: AtlasTensors, step: int
-) -> list[tuple[torch.Tensor, torch.Tensor]]:
-    half = seeded((configuration.seed, step)).chance(configuration.half_windows)
-    share = 0.5 if half else 1.0
-    x, y, z = configuration.patch_voxels
-    off_x, off_y = configuration.off_centre_mm
-    shape = (round(x * share), round(y * share), z)
-    ranges = AnatomyRange((off_x * share, off_y * share), configuration.end_fraction)
-    return [
-        synthetic_sample(
-            atlas, (configuration.seed, step, index), shape, configuration.spacing_mm, ranges
-        )
-        for index in range(configuration.batch)
-    ]
+def _step_seed(seed: int, step: int) -> int:
+    return int(np.random.SeedSequence((seed, step)).generate_state(1, np.uint64)[0] >> 1)
 
 
-def _learning_rate(configuration: TrainingConfiguration, step: int) -> float:
-    warm = min(1.0, (step + 1) / configuration.warm_up)
-    if configuration.schedule == "linear":
-        begun = step // configuration.epoch_steps * configuration.epoch_steps
-        return configuration.learning_rate * warm * (1 - begun / configuration.steps)
-    cosine = 0.5 * (1 + math.cos(math.pi * step / configuration.steps))
-    return configuration.learning_rate * warm * (0.01 + 0.99 * cosine)
+def _loss(configuration: TrainingConfiguration) -> Loss:
+    if configuration.loss == "dice_and_cross_entropy":
+        return partial(dice_and_cross_entropy, weights=configuration.cross_entropy_weights)
+    return {"dice": mean_dice_loss, "negative_dice": negative_dice}[configuration.loss]
+
+
+def _validate(
+    state: TrainingState, configuration: TrainingConfiguration, pieces: Sequence[HeldBack]
+) -> float:
+    """Return how well the averaged weights do; keep them if they never did better."""
+    dice = validation_dice(cast(Network, state.average.eval()), pieces, configuration)
+    if dice > state.best_dice:
+        state.best_dice, state.best_step = dice, state.step
+        state.best = {k: v.clone() for k, v in state.average.state_dict().items()}
+    return dice
 
 
 @torch.no_grad()
@@ -160,12 +223,45 @@ def _move_average(state: TrainingState, decay: float) -> None:
             value.copy_(current[name])
 
 
-def _log(folder: Path, step: int, loss: float, dice: float, seconds: float) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
-    path = folder / "log.csv"
-    new = not path.exists()
-    with path.open("a", newline="", encoding="utf-8") as handle:
-        writer = csv.writer(handle)
-        if new:
-            writer.writerow(["step", "loss", "dice", "seconds"])
-        writer.writerow([step, f"{loss:.4f}", f"{dice:.4f}", f"{seconds:.0f}"])
+@dataclass
+class _Log:
+    """The table of a run; what an interrupted run wrote past its checkpoint is taken back."""
+
+    path: Path
+    step: int
+    noted: list[tuple[torch.Tensor, torch.Tensor]] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        rows = []
+        if self.path.is_file():
+            with self.path.open(newline="", encoding="utf-8") as handle:
+                rows = [row for row in csv.reader(handle) if row[0].isdecimal()]
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        kept = [row for row in rows if int(row[0]) <= self.step]
+        _write_rows(self.path, [_LOG_HEADER, *(kept if self.step else [])])
+
+    def note(self, loss: torch.Tensor, dice: torch.Tensor) -> None:
+        """Remember a step until the next row."""
+        self.noted.append((loss, dice))
+
+    def write(self, step: int, validation_dice: float | None = None, seconds: float = 0.0) -> str:
+        """Add a row with the means since the last; return it in words."""
+        row, words = ["", ""], f"step {step}"
+        if self.noted:
+            loss, dice = (
+                float(torch.stack(column).mean()) for column in zip(*self.noted, strict=True)
+            )
+            row = [f"{loss:.4f}", f"{dice:.4f}"]
+            words += f": loss {loss:.3f}, Dice {dice:.3f}"
+            self.noted.clear()
+        if validation_dice is not None:
+            words += f", validation {validation_dice:.3f}"
+        measured = "" if validation_dice is None else f"{validation_dice:.4f}"
+        with self.path.open("a", newline="", encoding="utf-8") as handle:
+            csv.writer(handle).writerow([step, *row, measured, f"{seconds:.0f}"])
+        return words
+
+
+def _write_rows(path: Path, rows: Sequence[Sequence[str]]) -> None:
+    with path.open("w", newline="", encoding="utf-8") as handle:
+        csv.writer(handle).writerows(rows)

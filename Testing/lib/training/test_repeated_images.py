@@ -19,7 +19,8 @@ from SpinalCordSegLib.training.configuration import (
 )
 from SpinalCordSegLib.training.losses import negative_dice
 from SpinalCordSegLib.training.repeated_images import repeated_sample
-from SpinalCordSegLib.training.trainer import _learning_rate, train
+from SpinalCordSegLib.training.schedule import learning_rate
+from SpinalCordSegLib.training.trainer import train
 
 PAPER = ("csm_unet_zhang2021", "csm_unet_zhang2021_patches")
 
@@ -105,11 +106,11 @@ def test_the_papers_protocol_is_as_printed(name: str) -> None:
     assert chosen.patch_voxels == (256, 256, 1)
     assert chosen.loss == "negative_dice"
     assert chosen.images.count == 114 and chosen.images.copies == 4
-    assert chosen.steps / chosen.epoch_steps == 100
+    assert chosen.steps == 11400 and chosen.with_steps().epoch_steps == 114
     # Adam: nothing decays but the learning rate, and the last weights are kept as they are.
     assert chosen.weight_decay == 0 and chosen.average == 0
     last = chosen.steps - 1
-    rates = [_learning_rate(chosen, step) for step in (0, 113, 114, last)]
+    rates = [learning_rate(chosen.with_steps(), step) for step in (0, 113, 114, last)]
     assert rates == pytest.approx([1e-4, 1e-4, 0.99e-4, 0.01e-4])
     crop = chosen.images.crop_voxels
     assert (crop == (128, 128)) == name.endswith("patches")

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import csv
+import math
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,13 +13,11 @@ import torch
 
 from SpinalCordSegLib.errors import Cancelled, InvalidArgument
 from SpinalCordSegLib.training.anatomy import AtlasTensors
-from SpinalCordSegLib.training.configuration import (
-    MODELS,
-    TrainingConfiguration,
-    read_configuration,
-)
+from SpinalCordSegLib.training.batches import TrainingImages
+from SpinalCordSegLib.training.configuration import TrainingConfiguration
 from SpinalCordSegLib.training.losses import dice_and_cross_entropy, soft_dice_loss
-from SpinalCordSegLib.training.trainer import train
+from SpinalCordSegLib.training.trainer import _where_drawn, train
+from SpinalCordSegLib.training.validation import held_back, validation_dice
 
 
 def test_the_loss_falls(
@@ -44,8 +44,8 @@ def test_a_killed_run_goes_on_to_the_same_bits(
     with pytest.raises(Cancelled):
         train(configuration, atlas, tmp_path / "stopped", stop)
     resumed = train(configuration, atlas, tmp_path / "stopped")
-    for name, value in whole.state_dict().items():
-        assert torch.equal(value, resumed.state_dict()[name]), name
+    for name, value in whole.network.state_dict().items():
+        assert torch.equal(value, resumed.network.state_dict()[name]), name
 
 
 def test_soft_dice_by_hand() -> None:
@@ -63,15 +63,68 @@ def test_cross_entropy_pulls_where_there_is_no_cord() -> None:
     assert logits.grad is not None and (logits.grad > 0).all()
 
 
-@pytest.mark.parametrize("model", MODELS)
-def test_every_model_has_a_configuration(model: str) -> None:
-    assert read_configuration(model).model == model
+def test_dice_is_measured_for_each_structure() -> None:
+    target = torch.zeros(1, 2, 4)
+    target[0, 1, 0] = 1
+    # All of the first, none of the second: (0 + 1) / (0 + 1) and 1 - (0 + 1) / (1 + 1).
+    assert soft_dice_loss(torch.zeros(1, 2, 4), target).tolist() == [[0.0, 0.5]]
 
 
-def test_a_wrong_configuration_is_named(tmp_path: Path) -> None:
-    path = tmp_path / "mine.toml"
-    path.write_text("batch = 3\nspeed = 9\n")
-    with pytest.raises(InvalidArgument, match=r"mine\.toml"):
-        read_configuration("cord", path)
-    with pytest.raises(InvalidArgument, match="kidney"):
-        read_configuration("kidney")
+def test_a_small_structure_can_count_more() -> None:
+    target = torch.tensor([[[0.0, 1.0]]])
+    logits = torch.zeros(1, 1, 2)
+    plain, weighted = (float(dice_and_cross_entropy(logits, target, (w,))) for w in (1.0, 9.0))
+    # Half of the mean of two terms ln 2, of which one counts nine times.
+    assert weighted - plain == pytest.approx(0.5 * 8 * math.log(2) / 2)
+
+
+def test_what_nobody_drew_is_not_counted() -> None:
+    target = torch.tensor([[[1.0, 0.0, torch.nan]]])
+    losses = []
+    for guess in (-4.0, 4.0):
+        logits = torch.tensor([[[2.0, -1.0, guess]]], requires_grad=True)
+        loss = dice_and_cross_entropy(*_where_drawn(logits, target))
+        loss.backward()
+        assert logits.grad is not None and logits.grad[0, 0, 2] == 0
+        assert (logits.grad[0, 0, :2] != 0).all()
+        losses.append(float(loss.detach()))
+    assert losses[0] == losses[1]
+
+
+def test_another_training_is_not_gone_on_with(
+    atlas: AtlasTensors, configuration: TrainingConfiguration, tmp_path: Path
+) -> None:
+    train(configuration, atlas, tmp_path)
+    train(replace(configuration, steps=8), atlas, tmp_path)
+    for change in ({"learning_rate": 1e-3}, {"seed": 4}, {"batch": 3}):
+        with pytest.raises(InvalidArgument, match=next(iter(change))):
+            train(replace(configuration, **change), atlas, tmp_path)
+
+
+def test_the_weights_that_do_best_in_validation_are_kept(
+    atlas: AtlasTensors, configuration: TrainingConfiguration, tmp_path: Path
+) -> None:
+    chosen = replace(configuration, steps=40, validate_every=10, validation_samples=4)
+    trained = train(chosen, atlas, tmp_path)
+    with (tmp_path / "log.csv").open(newline="") as handle:
+        rows = [row for row in csv.DictReader(handle) if row["validation_dice"]]
+    assert [int(row["step"]) for row in rows] == [0, 10, 20, 30, 40]
+    best = max(rows, key=lambda row: float(row["validation_dice"]))
+    assert trained.step == int(best["step"])
+    assert f"{trained.validation_dice:.4f}" == best["validation_dice"]
+    pieces = held_back(chosen, TrainingImages(atlas))
+    assert validation_dice(trained.network, pieces, chosen) == trained.validation_dice
+
+
+def test_batch_normalisation_gets_its_momentum(
+    atlas: AtlasTensors, configuration: TrainingConfiguration, tmp_path: Path
+) -> None:
+    # A learning rate of 0 leaves nothing to change but the running statistics.
+    means = []
+    for momentum in (0.0, 0.9):
+        chosen = replace(
+            configuration, steps=1, learning_rate=0.0, batch_norm_momentum=momentum, average=0.0
+        )
+        network = train(chosen, atlas, tmp_path / str(momentum)).network
+        means.append(network.state_dict()["encoder.0.0.1.running_mean"])
+    assert not means[0].any() and means[1].any()
