@@ -83,14 +83,14 @@ def fresh_sample(
     x, y, z = configuration.patch_voxels
     off_x, off_y = configuration.off_centre_mm
     # Cord or gray matter is what the atlas comes with; lesions are painted where asked for.
-    wanted = {"targets": configuration.structures} if configuration.model == "lesion" else {}
+    targets = configuration.structures if configuration.model == "lesion" else None
     return synthetic_sample(
         atlas,
         (configuration.seed, *seed),
         (round(x * share), round(y * share), z),
         configuration.spacing_mm,
         AnatomyRange((off_x * share, off_y * share), configuration.end_fraction),
-        **wanted,
+        targets,
     )
 
 

@@ -113,6 +113,8 @@ class TrainingConfiguration:
         Decay of the moving average of the weights, which is what is kept.
     threshold : float
         Above which a probability counts as cord; chosen on the development scans.
+    dark_fluid_threshold : float, optional
+        The same where the fluid is darker than the cord, if it differs there.
     seed : int
     steps, epochs : int
         How long; one of the two.
@@ -167,6 +169,7 @@ class TrainingConfiguration:
     epochs: int = 0
     epoch_steps: int = 0
     start_from: str | None = None
+    dark_fluid_threshold: float | None = None
     half_windows: float = 0.0
     loss: str = "dice_and_cross_entropy"
     cross_entropy_weights: tuple[float, ...] = (1.0,)

@@ -63,6 +63,7 @@ def export_weights(
             intensity="zscore",
         ),
         threshold=configuration.threshold,
+        dark_fluid_threshold=configuration.dark_fluid_threshold,
         licence=_OWN_SCANS if scans else "Apache-2.0",
         source=_source(trained, configuration, scans, synthetic),
         citation=_CITATIONS.get(configuration.model, _CASCADE),
