@@ -222,6 +222,47 @@ def measure_command(arguments: argparse.Namespace, report: Reporter) -> list[Pat
     return write_measurements(found, arguments.output, arguments.overwrite)
 
 
+def batch_command(arguments: argparse.Namespace, report: Reporter) -> list[Path]:
+    """Segment and measure many scans."""
+    from .batch.run import Engine, Selection, run_batch
+    from .batch.settings import Settings
+
+    given = _weights(arguments.weights)
+    summary = run_batch(
+        arguments.inputs,
+        arguments.output,
+        Settings(
+            structures=_structures(arguments.structures),
+            contrast=arguments.contrast,
+            method=arguments.method,
+            refine=arguments.refine,
+            threshold=arguments.threshold,
+            weights=given,
+            volume=arguments.volume,
+            device=arguments.device,
+            soft=arguments.soft,
+        ),
+        Engine(
+            arguments.jobs,
+            arguments.scheduler,
+            arguments.slurm,
+            arguments.threads,
+            arguments.interface,
+        ),
+        Selection(
+            arguments.overwrite,
+            arguments.retry_failed,
+            arguments.qc,
+            arguments.only_failed,
+            arguments.exclude,
+        ),
+        progress=report,
+    )
+    for line in summary.notes():
+        report.warning(line)
+    return list(summary.paths)
+
+
 def train_command(arguments: argparse.Namespace, report: Reporter) -> list[Path]:
     """Train a model, or go on with a training that was interrupted."""
     from .output import check_output
@@ -297,6 +338,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"{PROGRAM} {__version__}")
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
     _add_segment(commands)
+    _add_batch(commands)
     _add_centerline(commands)
     _add_evaluate(commands)
     _add_measure(commands)
@@ -313,16 +355,69 @@ def _add_segment(commands: Any) -> None:
     )
     _add_image_options(parser)
     parser.add_argument(
-        "--structures",
-        default="cord",
-        metavar="LIST",
-        help="comma-separated: cord, gm, wm, lesion (default: cord)",
-    )
-    parser.add_argument(
         "--centerline",
         type=Path,
         metavar="FILE",
         help="use this curve (.csv, .mrk.json or a mask) instead of finding it",
+    )
+    _add_structure_options(parser)
+    parser.set_defaults(run=segment_command)
+
+
+def _add_batch(commands: Any) -> None:
+    parser = commands.add_parser(
+        "batch", allow_abbrev=False, help="many scans: masks, tables, and what failed"
+    )
+    parser.add_argument(
+        "inputs",
+        nargs="+",
+        metavar="INPUT",
+        help="image files, patterns, folders (also of DICOM series), or a BIDS dataset",
+    )
+    _add_segmentation_options(parser)
+    _add_structure_options(parser)
+    where = parser.add_mutually_exclusive_group()
+    parser.add_argument(
+        "--jobs",
+        type=_count,
+        default=1,
+        metavar="N",
+        help="scans at a time, each in a process of its own (default: 1)",
+    )
+    where.add_argument(
+        "--scheduler", metavar="ADDRESS", help="run on the workers of this Dask scheduler"
+    )
+    where.add_argument(
+        "--slurm", action="store_true", help="run on --jobs Dask workers that Slurm starts"
+    )
+    parser.add_argument(
+        "--threads", type=_count, default=1, metavar="N", help="cores of a Slurm job (default: 1)"
+    )
+    parser.add_argument(
+        "--interface", metavar="NAME", help="network by which Slurm's nodes reach this machine"
+    )
+    parser.add_argument(
+        "--retry-failed", action="store_true", help="try again what failed in an earlier run"
+    )
+    parser.add_argument(
+        "--qc", type=Path, metavar="FILE", help="the marks that were saved from the QC report"
+    )
+    marked = parser.add_mutually_exclusive_group()
+    marked.add_argument(
+        "--only-failed", action="store_true", help="do again what is marked as failed, only that"
+    )
+    marked.add_argument(
+        "--exclude", action="store_true", help="leave out what is marked as failed or artefact"
+    )
+    parser.set_defaults(run=batch_command)
+
+
+def _add_structure_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--structures",
+        default="cord",
+        metavar="LIST",
+        help="comma-separated: cord, gm, wm, lesion (default: cord)",
     )
     parser.add_argument(
         "--threshold",
@@ -342,7 +437,6 @@ def _add_segment(commands: Any) -> None:
         help="move the cord's outline onto the nearest edge (default: none; csm: grlse)",
     )
     parser.add_argument("--soft", action="store_true", help="write the probabilities too")
-    parser.set_defaults(run=segment_command)
 
 
 def _add_centerline(commands: Any) -> None:
@@ -596,6 +690,10 @@ def _add_consent_option(parser: argparse.ArgumentParser) -> None:
 
 def _add_image_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("image", type=Path, metavar="IMAGE", help="NIfTI, NRRD, MHA, DICOM folder")
+    _add_segmentation_options(parser)
+
+
+def _add_segmentation_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--weights",
         nargs="+",
@@ -707,6 +805,12 @@ def _numbers(text: str, between: str) -> tuple[float, ...]:
     except ValueError:
         return ()
     return numbers if all(math.isfinite(number) for number in numbers) else ()
+
+
+def _count(text: str) -> int:
+    if not text.isdecimal() or int(text) == 0:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number from 1 on")
+    return int(text)
 
 
 def _slices(text: str) -> tuple[int, ...]:

@@ -20,6 +20,7 @@ from scipy.ndimage import gaussian_filter1d
 
 from .errors import InvalidImage
 from .headers import check_file, check_geometry
+from .headers.dicom import series_files
 from .headers.nifti import count_non_finite
 
 NETWORK_ORDER = "LAS"
@@ -39,7 +40,9 @@ _SCALARS = {
 
 
 def read_image(
-    path: str | Path, volume: int | str | None = None, allow_constant: bool = False
+    path: str | Path,
+    volume: int | str | Sequence[int] | None = None,
+    allow_constant: bool = False,
 ) -> sitk.Image:
     """Read an image file, or a folder that holds one DICOM series.
 
@@ -47,8 +50,8 @@ def read_image(
     ----------
     path : str or Path
         NIfTI, NRRD, MetaImage, DICOM, or a gray-scale picture. A 2D image becomes one slice.
-    volume : int, "mean" or None
-        Which volume of a 4D image, or their mean.
+    volume : int, "mean", sequence of int, or None
+        Which volume of a 4D image, the mean of all, or the mean of some.
     allow_constant : bool
         Accept an image whose voxels are all the same, such as an empty mask.
 
@@ -61,7 +64,8 @@ def read_image(
     ------
     InvalidImage
         If the file is missing, truncated, not an image or not a scalar one, has an impossible
-        geometry, or if `volume` does not fit. Headers are refused before voxels are read.
+        geometry, or if `volume` does not fit; a DICOM folder also if it holds several series or
+        lacks a slice. Headers are refused before voxels are read.
 
     Warns
     -----
@@ -267,7 +271,7 @@ def resample_like(
     return sitk.Resample(image, reference, sitk.Transform(), interpolator, 0.0, pixel_type)
 
 
-def _read_file(path: Path, volume: int | str | None) -> sitk.Image:
+def _read_file(path: Path, volume: int | str | Sequence[int] | None) -> sitk.Image:
     reader = sitk.ImageFileReader()
     reader.SetImageIO(check_file(path))
     reader.SetFileName(str(path))
@@ -276,9 +280,11 @@ def _read_file(path: Path, volume: int | str | None) -> sitk.Image:
     volumes = reader.GetSize()[3] if reader.GetDimension() == 4 else 1
     if volume is None and volumes > 1:
         raise _needs_volume(path.name, volumes)
-    if volume is not None and volume != "mean" and volume not in range(volumes):
+    wanted = [volume] if isinstance(volume, int | str) else volume or ()
+    beyond = [index for index in wanted if index != "mean" and index not in range(volumes)]
+    if beyond:
         raise InvalidImage(
-            f"{path.name} has no volume {volume}: it has {volumes}",
+            f"{path.name} has no volume {beyond[0]}: it has {volumes}",
             f"give --volume 0 to {volumes - 1}, or mean",
         )
     if reader.GetImageIO() == "NiftiImageIO":
@@ -287,31 +293,28 @@ def _read_file(path: Path, volume: int | str | None) -> sitk.Image:
     if reader.GetDimension() != 4:
         return reader.Execute()
     if volume == "mean":
-        return _mean_volume(reader)
+        return _mean_volume(reader, range(volumes))
+    if volume is not None and not isinstance(volume, int | str):
+        return _mean_volume(reader, volume)
     reader.SetExtractIndex([0, 0, 0, int(volume or 0)])
     reader.SetExtractSize([*reader.GetSize()[:3], 0])
     return reader.Execute()
 
 
-def _mean_volume(reader: sitk.ImageFileReader) -> sitk.Image:
-    """Return the mean over the fourth axis, float32; non-finite values count as 0."""
+def _mean_volume(reader: sitk.ImageFileReader, volumes: Sequence[int]) -> sitk.Image:
+    """Return the mean of some along the fourth axis, float32; non-finite values count as 0."""
     image = reader.Execute()
     total = np.zeros(image.GetSize()[2::-1], np.float64)
-    for values in sitk.GetArrayViewFromImage(image):
-        total += np.nan_to_num(values, posinf=0.0, neginf=0.0)
-    mean = sitk.GetImageFromArray((total / image.GetSize()[3]).astype(np.float32))
+    array = sitk.GetArrayViewFromImage(image)
+    for index in volumes:
+        total += np.nan_to_num(array[index], posinf=0.0, neginf=0.0)
+    mean = sitk.GetImageFromArray((total / len(volumes)).astype(np.float32))
     mean.CopyInformation(image[:, :, :, 0])
     return mean
 
 
 def _read_dicom_folder(path: Path) -> sitk.Image:
-    series = sitk.ImageSeriesReader.GetGDCMSeriesIDs(str(path))
-    if len(series) != 1:
-        found = f"{len(series)} DICOM series" if series else "no DICOM series"
-        raise InvalidImage(
-            f"folder {path.name} holds {found}", "give an image file, or a folder with one series"
-        )
-    files = sitk.ImageSeriesReader.GetGDCMSeriesFileNames(str(path), series[0])
+    files = series_files(path)
     if len(files) == 1:
         return _read_file(Path(files[0]), None)
     reader = sitk.ImageSeriesReader()

@@ -191,6 +191,29 @@ def segment(
     )
 
 
+def check_request(
+    structures: Sequence[str],
+    contrast: str = "auto",
+    refine: str | None = None,
+    weights: str | Path | Sequence[str | Path] = "default",
+    device: str = "auto",
+    threshold: float | None = None,
+    method: str = "cascade",
+) -> tuple[LoadedWeights, ...]:
+    """Raise what :func:`segment` would before it looks at an image.
+
+    Returns
+    -------
+    tuple of LoadedWeights
+        Those that would serve any image.
+    """
+    refine = refine or ("grlse" if method == "csm" else "none")
+    _check_arguments(structures, contrast, refine, device, threshold, method)
+    choose_device(device)
+    request = read_request(weights, _tasks(structures, None, method), contrast)
+    return tuple(request.chosen.values())
+
+
 def detect_centerline(
     image: sitk.Image,
     weights: str | Path | Sequence[str | Path] = "default",

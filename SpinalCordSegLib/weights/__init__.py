@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .specification import Preprocessing, WeightsSpecification
@@ -24,11 +25,14 @@ __all__ = [
     "Preprocessing",
     "WeightsSpecification",
     "is_installed",
+    "keep_weights",
     "load_network",
     "load_weights",
     "locate",
     "save_weights",
 ]
+
+_kept: dict[tuple[str, int, int], LoadedWeights] | None = None
 
 
 def load_weights(path_or_name: str | os.PathLike[str]) -> LoadedWeights:
@@ -50,11 +54,22 @@ def load_weights(path_or_name: str | os.PathLike[str]) -> LoadedWeights:
         If it is a published file whose architecture this version does not have.
     """
     path = locate(path_or_name)
-    if path.suffix.lower() in KERAS_SUFFIXES:
-        from .keras_import import import_weights
+    if _kept is None:
+        return _load(path)
+    state = path.stat()
+    version = (str(path), state.st_size, state.st_mtime_ns)
+    if version not in _kept:
+        _kept[version] = _load(path)
+    return _kept[version]
 
-        return import_weights(path)
-    return read_weights(path)
+
+def keep_weights() -> None:
+    """From now on keep in memory what is loaded: for a process that segments many images.
+
+    A file that changes meanwhile is loaded anew.
+    """
+    global _kept
+    _kept = {} if _kept is None else _kept
 
 
 def load_network(path_or_name: str | os.PathLike[str]) -> Network:
@@ -70,3 +85,11 @@ def load_network(path_or_name: str | os.PathLike[str]) -> Network:
         See :func:`load_weights`, which also says what is raised.
     """
     return load_weights(path_or_name).network
+
+
+def _load(path: Path) -> LoadedWeights:
+    if path.suffix.lower() in KERAS_SUFFIXES:
+        from .keras_import import import_weights
+
+        return import_weights(path)
+    return read_weights(path)

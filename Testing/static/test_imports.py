@@ -19,7 +19,8 @@ LIBRARY_SOURCES = sorted(LIBRARY.rglob("*.py"))
 
 SLICER = {"slicer", "qt", "ctk", "vtk"}
 RUNS_CODE_FROM_FILES = {"pickle", "cPickle", "_pickle", "dill", "cloudpickle", "joblib", "marshal"}
-EXTRAS = {"monai", "torchio", "dask", "distributed", "h5py", "matplotlib", "nibabel", "keras"}
+CLUSTER = {"dask", "dask_jobqueue", "distributed"}
+EXTRAS = {"monai", "torchio", "h5py", "matplotlib", "nibabel", "keras"} | CLUSTER
 HEAVY = {"torch", "cv2", "skimage", "scipy", "SimpleITK", "numpy", "matplotlib", "h5py"}
 
 # What may import what: a module imports its own level and those below.
@@ -32,6 +33,7 @@ LEVELS = (
     {"choice"},
     {"evaluation"},
     {"pipeline"},
+    {"batch"},
     {"cli", "__main__"},
 )
 
