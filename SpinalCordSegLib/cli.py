@@ -263,6 +263,17 @@ def batch_command(arguments: argparse.Namespace, report: Reporter) -> list[Path]
     return list(summary.paths)
 
 
+def report_command(arguments: argparse.Namespace, report: Reporter) -> list[Path]:
+    """Write the QC report of a folder of results."""
+    from .batch.report import REPORT_NAME, write_report
+    from .output import check_output
+
+    path = arguments.output or arguments.folder / REPORT_NAME
+    if arguments.folder.is_dir():
+        check_output(path.parent, [path], arguments.overwrite)
+    return [write_report(arguments.folder, path, arguments.overwrite, report)]
+
+
 def train_command(arguments: argparse.Namespace, report: Reporter) -> list[Path]:
     """Train a model, or go on with a training that was interrupted."""
     from .output import check_output
@@ -343,6 +354,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_evaluate(commands)
     _add_measure(commands)
     _add_refine(commands)
+    _add_report(commands)
     _add_sample(commands)
     _add_train(commands)
     _add_weights(commands)
@@ -568,6 +580,25 @@ def _add_refine(commands: Any) -> None:
     parser.add_argument("--overwrite", action="store_true", help="replace the file if it exists")
     _add_progress_option(parser)
     parser.set_defaults(run=refine_command)
+
+
+def _add_report(commands: Any) -> None:
+    parser = commands.add_parser(
+        "report", allow_abbrev=False, help="one HTML page to look at every scan of a folder"
+    )
+    parser.add_argument(
+        "folder", type=Path, metavar="DIR", help="what batch, or segment, has written"
+    )
+    parser.add_argument(
+        "-o",
+        "--output",
+        type=Path,
+        metavar="FILE.html",
+        help="the page (default: report.html in DIR)",
+    )
+    parser.add_argument("--overwrite", action="store_true", help="replace the page if it exists")
+    _add_progress_option(parser)
+    parser.set_defaults(run=report_command)
 
 
 def _add_sample(commands: Any) -> None:

@@ -47,6 +47,8 @@ EXCEPTIONS: dict[str, str] = {
     "*_slices.csv": "areas along the cord; BIDS has no such table",
     "*_seg.json": "provenance, measurements and the review list of the scan as a whole",
     "*_overview.png": "the picture of the result",
+    "*_qc_*.jpg": "pictures of the QC report",
+    "*_qc.json": "outlines in these pictures",
     "batch.json": "state of the whole batch",
     "status.csv": "state of the whole batch as a table",
     "measurements.csv": "measurements of the whole batch",

@@ -17,9 +17,10 @@ from ..errors import InvalidArgument
 from ..output import check_output
 from . import bids
 from .inputs import Found, Scan, find_scans
-from .marks import read_marks
 from .processes import run_on_processes
+from .quality_marks import read_marks
 from .records import STATE_FOLDER, Record, read_records, write_record, write_tables, write_text
+from .report import write_report
 from .settings import Settings, settings_key
 from .worker import Outcome, Task, describe_weights, process_scan
 
@@ -89,7 +90,7 @@ class BatchSummary:
     left_out : tuple of str
         Masks among the inputs, which are no scans.
     paths : tuple of Path
-        The tables.
+        The tables and the report.
     changed : int
         Of those that stand, how many are of another input or other settings.
     """
@@ -131,7 +132,8 @@ def run_batch(
 
     Results are named and placed as the scans are; those of a BIDS dataset as BIDS derivatives.
     ``batch.json`` and ``status.csv`` say what became of each scan, ``measurements.csv`` has a row
-    for each. Scans whose content and settings are those of finished results are skipped.
+    for each, and ``report.html`` shows them. Scans whose content and settings are those of finished
+    results are skipped.
 
     Parameters
     ----------
@@ -187,6 +189,9 @@ def run_batch(
         _describe_dataset(found, output)
         records = _records(output, outcomes, excluded)
         paths = write_tables(output, records, described)
+        if any(record.files for record in records):
+            report(1.0, "writing the report")
+            paths.append(write_report(output, overwrite=True))
     done = [outcome for outcome in outcomes if outcome.record.status == "done"]
     return BatchSummary(
         tuple(records),
@@ -211,7 +216,8 @@ def _marks(selection: Selection) -> dict[str, str]:
         raise InvalidArgument(
             "it is not said what to do with the marks", "give --only-failed or --exclude"
         )
-    return dict(read_marks(selection.marks))
+    given = read_marks(selection.marks)
+    return {scan: found.mark for scan, found in given.items() if found.mark}
 
 
 def _select(

@@ -31,6 +31,9 @@ from .settings import Settings
 # A cluster's worker may have several threads, and a scan takes all of the process.
 _ONE_AT_A_TIME = threading.Lock()
 
+# What the report shows, as ``report_pictures`` names it.
+_PICTURES = ("qc_sagittal.jpg", "qc_axial.jpg", "qc.json")
+
 
 @dataclass(frozen=True)
 class Task:
@@ -188,6 +191,7 @@ def _segment(task: Task, record: Record) -> Record:
     from ..pipeline import segment
     from ..result_files import write_result
     from ..weights import keep_weights
+    from .report_pictures import report_pictures
 
     keep_weights()
     scan, settings = task.scan, task.settings
@@ -209,6 +213,9 @@ def _segment(task: Task, record: Record) -> Record:
     shutil.rmtree(staging, ignore_errors=True)
     write_result(result, staging, scan.stem, settings.soft, True, image)
     _write(staging / f"{scan.stem}_slices.csv", slices_csv(found.cord))
+    report_pictures(image, result, staging, scan.stem)
+    # A single slice has no sagittal view.
+    names = {name: place for name, place in names.items() if not _is_missing(staging, name)}
     provenance = _add_provenance(staging / f"{scan.stem}_seg.json", task, record)
     for name in names:
         if name.endswith("_mask.json"):
@@ -218,13 +225,18 @@ def _segment(task: Task, record: Record) -> Record:
     return _move_into_place(task, record, names)
 
 
+def _is_missing(staging: Path, name: str) -> bool:
+    return name.endswith(_PICTURES[0]) and not (staging / name).exists()
+
+
 def _names(task: Task) -> dict[str, str]:
     """Return for each file of a result, by its name without folder, where it goes."""
     from ..result_files import result_paths
 
     scan, settings = task.scan, task.settings
     paths = result_paths("", scan.stem, settings.structures, settings.soft)
-    names = [path.name for path in paths] + [f"{scan.stem}_slices.csv"]
+    names = [path.name for path in paths]
+    names += [f"{scan.stem}_{rest}" for rest in ("slices.csv", *_PICTURES)]
     if scan.dataset is not None:
         masks = [name for name in names if name.endswith("_mask.nii.gz")]
         names += [name.replace(".nii.gz", ".json") for name in masks]
@@ -323,6 +335,9 @@ def _kind(name: str, stem: str) -> str:
         "centerline.mrk.json": "centerline",
         "centerline.csv": "centerline_csv",
         "slices.csv": "slices",
+        "qc_sagittal.jpg": "qc_sagittal",
+        "qc_axial.jpg": "qc_axial",
+        "qc.json": "qc",
     }
     if rest in kinds:
         return kinds[rest]

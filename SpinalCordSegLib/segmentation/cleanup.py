@@ -14,6 +14,12 @@ from ..correction.repair import repair_array
 # Shares and lengths of the published tool's clean-up.
 _SMALLEST_PIECE = 0.10
 _LONGEST_GAP_MM = 10.0
+
+# Of the median probability inside the outline: below the conus there are only roots; above, the cord
+# passes into the brainstem by degrees, and where it ends is a convention. Among few slices there is
+# no usual one.
+_UNSURE_BELOW, _UNSURE_ABOVE = 0.85, 0.6
+_FEWEST_TO_COMPARE = 8
 _SMALLEST_END = 0.5
 _END_SLICES = 5
 
@@ -57,6 +63,30 @@ def clean_cord_mask(mask: np.ndarray, curve: np.ndarray, slice_mm: float) -> Cle
     cleaned = _drop_small_pieces(cleaned)
     cleaned = _drop_thin_ends(cleaned)
     return _fill_gaps(cleaned, slice_mm)
+
+
+def drop_unsure_ends(mask: np.ndarray, probability: np.ndarray) -> np.ndarray:
+    """Return a mask without the slices at its two ends on which the network hardly believes.
+
+    Where the cord has ended, among the nerve roots below the conus, the probability inside the
+    outline falls to two thirds; on slices with cord it stays above nine tenths of what the whole
+    scan has.
+
+    Parameters
+    ----------
+    mask : ndarray of bool, (X, Y, Z)
+        In network order, Z along the cord.
+    probability : ndarray of float, (X, Y, Z)
+    """
+    present = np.flatnonzero(mask.any(axis=(0, 1)))
+    if present.size < _FEWEST_TO_COMPARE:
+        return mask
+    belief = (probability * mask).sum(axis=(0, 1))[present] / mask.sum(axis=(0, 1))[present]
+    belief /= np.median(belief)
+    result = mask.copy()
+    result[:, :, : present[belief >= _UNSURE_BELOW][0]] = False
+    result[:, :, present[belief >= _UNSURE_ABOVE][-1] + 1 :] = False
+    return result
 
 
 def _one_object_a_slice(mask: np.ndarray, curve: np.ndarray) -> np.ndarray:

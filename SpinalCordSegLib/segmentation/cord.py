@@ -21,7 +21,7 @@ from ..networks import place
 from ..weights import LoadedWeights
 from .along_curve import straighten, unstraighten
 from .boundary import boundary_threshold
-from .cleanup import CleanMask, clean_cord_mask
+from .cleanup import CleanMask, clean_cord_mask, drop_unsure_ends
 from .patches import predict_along, predict_slices
 
 
@@ -97,7 +97,8 @@ def segment_cord(
 
     if threshold is None:
         threshold = boundary_threshold(weights.specification, block.values, along, spacing)
-    cleaned = clean_cord_mask(probability >= threshold, curve, ordered.GetSpacing()[2])
+    believed = drop_unsure_ends(probability >= threshold, probability)
+    cleaned = clean_cord_mask(believed, curve, ordered.GetSpacing()[2])
     if not cleaned.mask.any():
         raise CordNotFound(
             "no spinal cord was found along the centerline",

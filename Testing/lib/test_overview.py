@@ -19,6 +19,7 @@ from SpinalCordSegLib import overview
 from SpinalCordSegLib.centerline.curve import Centerline
 from SpinalCordSegLib.measurement.review import ReviewItem
 from SpinalCordSegLib.overview import overview_png
+from SpinalCordSegLib.scene import Scene
 
 ORIENTATIONS = ["LAS", "RAS", "LPS", "PSR", "AIL", "SRP", "ILA"]
 
@@ -152,11 +153,11 @@ def _scene(
     mask: sitk.Image,
     curve: Centerline,
     review: list[ReviewItem] | None = None,
-) -> overview._Scene:
-    return overview._Scene.of(image, {"cord": mask}, curve, review or [])
+) -> Scene:
+    return Scene.of(image, {"cord": mask}, curve, review or [], overview.MAX_TILES)
 
 
-def _drawn(scene: overview._Scene) -> tuple[bytes, bytes]:
+def _drawn(scene: Scene) -> tuple[bytes, bytes]:
     return overview._sagittal_panel(scene).tobytes(), overview._tile_panel(scene).tobytes()
 
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from SpinalCordSegLib.segmentation.cleanup import clean_cord_mask
+from SpinalCordSegLib.segmentation.cleanup import clean_cord_mask, drop_unsure_ends
 
 SHAPE = (40, 40, 20)
 CURVE = np.full((SHAPE[2], 2), 20.0)
@@ -74,3 +74,17 @@ def test_a_gap_of_a_leaning_cord_is_filled_in_its_line() -> None:
 
 def test_an_empty_mask_stays_empty() -> None:
     assert not clean_cord_mask(np.zeros(SHAPE, bool), CURVE, 1.0).mask.any()
+
+
+def test_slices_that_the_network_hardly_believes_are_dropped_at_the_ends_only() -> None:
+    mask = np.zeros((20, 20, 20), bool)
+    mask[8:12, 8:12] = True
+    probability = mask * 0.9
+    probability[:, :, :3] *= 0.7
+    probability[:, :, 10] *= 0.5
+    probability[:, :, 18] *= 0.8
+    probability[:, :, 19] *= 0.4
+    kept = drop_unsure_ends(mask, probability).any(axis=(0, 1))
+    assert np.flatnonzero(~kept).tolist() == [0, 1, 2, 19]
+    few = np.s_[:, :, :5]
+    assert np.array_equal(drop_unsure_ends(mask[few], probability[few]), mask[few])
