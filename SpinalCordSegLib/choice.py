@@ -23,7 +23,7 @@ from .errors import CordNotFound, InvalidArgument, WeightsMissing
 from .measurement.contrast import detect_contrast
 from .segmentation.cord import segment_cord
 from .weights import LoadedWeights, is_installed, load_weights
-from .weights.registry import EVERY_PUBLISHED, PublishedWeights, published_weights
+from .weights.registry import EVERY_PUBLISHED, PublishedWeights, published_weights, shipped_weights
 
 # What a contrast that the intensities rule out, or a network that finds nothing, still counts:
 # either kind of evidence can be wrong.
@@ -111,9 +111,8 @@ def read_request(
                 f"two sets of weights were given for the {task}", "give one a task"
             )
         chosen[task] = loaded
-    # No weights for lesions ship with this version.
-    exist = {entry.task for entry in published_weights()}
-    published = [t for t in tasks if t == "lesion" or (EVERY_PUBLISHED in asked and t in exist)]
+    exist, ships = {entry.task for entry in published_weights()}, shipped_weights()
+    published = [t for t in tasks if t not in ships or (EVERY_PUBLISHED in asked and t in exist)]
     waiting = tuple(task for task in published if task not in chosen)
     _check_installed(waiting, CONTRASTS if contrast == "auto" else (contrast,))
     rest = [task for task in tasks if task not in chosen and task not in waiting]

@@ -83,7 +83,8 @@ def summarise_cord(
     Raises
     ------
     InvalidArgument
-        If no whole slice lies in the range.
+        If no whole slice lies in the range. Without a range, a cord whose every slice is cut has a
+        summary of no slices.
     """
     words, chosen = ["all"], list(measurements.slices)
     if slices is not None:
@@ -98,7 +99,7 @@ def summarise_cord(
         chosen = [row for row in chosen if row.level in set(levels)]
     name = " and ".join(words[1:] or words)
     whole = [row for row in chosen if row.whole]
-    if not whole:
+    if not whole and words[1:]:
         raise _nothing(measurements, name, len(chosen))
     return CordSummary(
         range=name,

@@ -15,7 +15,7 @@ from ..correction.repair import repair_array
 _SMALLEST_PIECE = 0.10
 _LONGEST_GAP_MM = 10.0
 
-# Of the median probability inside the outline: below the conus there are only roots; above, the cord
+# Of the median probability inside the outline. Below the conus there are only roots; above, the cord
 # passes into the brainstem by degrees, and where it ends is a convention. Among few slices there is
 # no usual one.
 _UNSURE_BELOW, _UNSURE_ABOVE = 0.85, 0.6

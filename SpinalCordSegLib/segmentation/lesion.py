@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """CNN2-lesion: multiple-sclerosis lesions in patches along the curve (Gros 2019, section 2.2.3).
 
-The published networks and their intensity standardisation, on our straightened neighbourhood of
-the curve: blocks overlap and are blended, probabilities instead of masks are brought back to the
-image, and lesions lie in the cord.
+The published networks and their intensity standardisation, or a network of ours that outlines the
+cord and its lesions together, on our straightened neighbourhood of the curve: blocks overlap and
+are blended, probabilities instead of masks are brought back to the image, and lesions lie in the
+cord.
 """
 
 from __future__ import annotations
@@ -70,7 +71,8 @@ def segment_lesions(
     centerline : Centerline
         Slices that it does not cross are left empty.
     weights : LoadedWeights
-        A 3D lesion network of the image's contrast, and its preprocessing.
+        A 3D lesion network of the image's contrast, or for any, and its preprocessing; of several
+        outputs the lesions are the last.
     cord_mask : SimpleITK.Image, optional
         On the image's grid. Lesions are kept where it is not 0 and on the voxels beside it in the
         same slice, corners included; everywhere if it is left out.

@@ -98,7 +98,8 @@ def test_all_published_weights_as_one_choice(shared: Path, installed: Path) -> N
 def test_lesion_weights_go_by_the_contrast(shared: Path, installed: Path) -> None:
     fine = scan(shared / "data" / "subj-a" / "t2w.nii.gz")
     thick = resample(to_network_order(fine), (None, None, 5.0))
-    result = scs.segment(thick, structures=("lesion",), device="cpu")
+    asked = ("centerline", "cord", "sct")
+    result = scs.segment(thick, structures=("lesion",), weights=asked, device="cpu")
     used = [entry["name"] for entry in result.provenance["weights"]]
     assert used == ["centerline", "cord", "t2_ax_lesion"]
     assert result.provenance["contrast"]["found"] == "t2_ax"
@@ -109,8 +110,8 @@ def test_lesion_weights_go_by_the_contrast(shared: Path, installed: Path) -> Non
     [
         ("sct", ("cord",), "auto", scs.WeightsMissing, "weights fetch deepseg_sc_models"),
         ("sct", ("cord",), "t1", scs.WeightsMissing, "weights fetch t1_sc_3d"),
-        ("default", ("lesion",), "t2", scs.WeightsMissing, "weights fetch t2_lesion"),
-        ("default", ("lesion",), "dwi", scs.InvalidArgument, "--contrast"),
+        ("sct", ("lesion",), "t2", scs.WeightsMissing, "weights fetch t2_lesion"),
+        ("sct", ("lesion",), "dwi", scs.InvalidArgument, "--contrast"),
     ],
 )
 def test_missing_weights_are_told_before_any_work(

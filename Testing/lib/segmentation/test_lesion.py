@@ -18,6 +18,7 @@ from torch import nn
 
 from SpinalCordSegLib.centerline.curve import Centerline
 from SpinalCordSegLib.errors import Cancelled, CordNotFound, InvalidArgument, WeightsMissing
+from SpinalCordSegLib.networks import build_network
 from SpinalCordSegLib.segmentation.lesion import predict_lesions, segment_lesions
 from SpinalCordSegLib.segmentation.published.lesion import (
     predict_in_blocks,
@@ -29,6 +30,7 @@ from SpinalCordSegLib.weights import (
     Preprocessing,
     WeightsSpecification,
     load_weights,
+    save_weights,
 )
 
 # Weights, image, mask that stands for the centerline, stored mask, its voxels.
@@ -221,6 +223,29 @@ def test_a_cord_on_another_grid_is_refused(bright: LoadedWeights) -> None:
     image = image_of(fluid_cord_and_lesion())
     with pytest.raises(InvalidArgument, match="grid"):
         segment_lesions(image, straight_curve(), bright, image[:-1])
+
+
+def test_a_network_of_cord_and_lesions_gives_the_lesions(tmp_path: Path) -> None:
+    """Saved and loaded as ours ships; its first output marks all, its second what is bright."""
+    parameters = {"encoder": [[2, 2]], "bottleneck": [2, 2], "decoder": [[2, 2]], "out_channels": 2}
+    network = build_network("unet3d", parameters)
+    preprocessing = Preprocessing((0.5, 0.5, 1.0), (64, 64, 32), "zscore")
+    specification = WeightsSpecification(
+        *("ours", "lesion", "any", "unet3d", parameters, preprocessing, 0.5), *("-",) * 3
+    )
+    save_weights(network, specification, tmp_path / "ours.safetensors")
+    loaded = load_weights(tmp_path / "ours.safetensors")
+    with torch.no_grad():
+        loaded.network.head.weight.zero_()  # type: ignore[union-attr, operator]
+        loaded.network.head.bias.copy_(torch.tensor([9.0, -9.0]))  # type: ignore[union-attr]
+    found = segment_lesions(image_of(fluid_cord_and_lesion()), straight_curve(), loaded)
+    assert not found.table
+    with torch.no_grad():
+        loaded.network.head.bias.copy_(torch.tensor([-9.0, 9.0]))  # type: ignore[union-attr]
+    cord = image_of((fluid_cord_and_lesion() == 500).astype(np.uint8))
+    found = segment_lesions(image_of(fluid_cord_and_lesion()), straight_curve(), loaded, cord)
+    beside = ndimage.binary_dilation(fluid_cord_and_lesion() == 500, np.ones((3, 3, 1)))
+    assert np.array_equal(sitk.GetArrayFromImage(found.mask).transpose() != 0, beside)
 
 
 def test_progress_can_stop_it(bright: LoadedWeights) -> None:

@@ -1,0 +1,211 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Where the cord ends: is anything below the conus, or in the brain, taken for it?
+
+    python Testing/evaluation/conus.py
+
+writes ``Testing/evaluation/conus.md`` and ``conus.csv``: the PAM50 T2w template, whose label ends
+at the conus, and synthetic scans of the cord's two ends, seen in thick sagittal slices. Centerline
+and cord are found end to end. Needs the label maps in the shared folder.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import sys
+from collections.abc import Iterator
+from dataclasses import astuple, dataclass, fields
+from pathlib import Path
+
+import numpy as np
+import SimpleITK as sitk
+import torch
+from numpy.typing import NDArray
+
+FOLDER = Path(__file__).resolve().parent
+sys.path.insert(0, str(FOLDER))
+
+from synthetic_scans import (  # noqa: E402
+    SHARED,
+    Look,
+    as_image,
+    coarse_cord,
+    read_atlas,
+    stored_scan,
+)
+
+import SpinalCordSegLib as scs  # noqa: E402
+from SpinalCordSegLib.images import array_from, to_network_order  # noqa: E402
+from SpinalCordSegLib.training.anatomy import AtlasTensors  # noqa: E402
+
+MOST_MM, LEAST_DICE = 10.0, 0.90
+
+_TEMPLATE = "PAM50 template"
+_CONUS = "conus"
+_BRAIN = "brainstem"
+# Slices six times thicker than they are fine, as of lumbar scans: 0.65 x 0.65 x 3.9 mm, sagittal.
+_SAGITTAL_MM = (3.9, 0.65, 0.65)
+_EXTENT_MM = (62.4, 78.0, 156.0)
+_SEEN_AS = ("T2w", "T1w", "T2w", "STIR")
+# Of the scan there must be so much on either side of the end, mm.
+_LEAST_SHOWN = 45.0
+_FAR = -1000.0
+
+
+@dataclass(frozen=True)
+class Score:
+    """One scan.
+
+    `below_mm` and `above_mm` are how far the cord that was found goes on past the reference's
+    lower and upper end: negative where it stops short. NaN where the field of view ends first.
+    `dice` counts the slices that the reference has.
+    """
+
+    scan: str
+    kind: str
+    sequence: str
+    dice: float
+    below_mm: float
+    above_mm: float
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--weights", nargs="+", default=["default"])
+    parser.add_argument("--spines", type=int, default=8, help="synthetic scans of each end")
+    parser.add_argument("--atlas", type=Path, help="an .npz file that keeps the atlas between runs")
+    parser.add_argument("-o", "--output", type=Path, default=FOLDER)
+    arguments = parser.parse_args()
+    torch.set_num_threads(1)
+    arguments.output.mkdir(parents=True, exist_ok=True)
+    scores = []
+    for name, kind, sequence, image, cord in scans(arguments.spines, arguments.atlas):
+        scores.append(score(name, kind, sequence, image, cord, arguments.weights))
+        print(scores[-1], flush=True)
+        (arguments.output / "conus.md").write_text(table(scores), encoding="utf-8")
+        write_scores(scores, arguments.output / "conus.csv")
+    print(table(scores))
+
+
+def scans(
+    spines: int, atlas_file: Path | None
+) -> Iterator[tuple[str, str, str, sitk.Image, NDArray[np.bool_]]]:
+    """Yield name, kind, sequence, image and cord (in network order) of every scan."""
+    folder = SHARED / "labels" / "pam50_small"
+    label = sitk.ReadImage(str(folder / "PAM50_small_cord.nii.gz"))
+    template = scs.read_image(folder / "PAM50_small_t2.nii.gz")
+    yield _TEMPLATE, _TEMPLATE, "T2w", template, array_from(to_network_order(label)) != 0
+    atlas = read_atlas(atlas_file)
+    for kind in (_CONUS, _BRAIN):
+        for number, spine in enumerate(_showing(kind, spines, atlas)):
+            look = _look(_SEEN_AS[number % len(_SEEN_AS)])
+            image, cord = stored_scan(atlas, spine, look)
+            scan = as_image(image, look.voxel_mm)
+            yield f"{kind} {number}", kind, look.sequence, scan, cord >= 0.5
+
+
+def score(
+    name: str,
+    kind: str,
+    sequence: str,
+    image: sitk.Image,
+    reference: NDArray[np.bool_],
+    weights: list[str],
+) -> Score:
+    """Segment a scan and compare where the cord ends."""
+    ordered = to_network_order(image)
+    try:
+        result = scs.segment(image, weights=weights, device="cpu")
+    except scs.CordNotFound:
+        return Score(name, kind, sequence, 0.0, np.nan, np.nan)
+    mask = array_from(to_network_order(result.masks["cord"])) != 0
+    ours, theirs = (np.flatnonzero(m.any(axis=(0, 1))) for m in (mask, reference))
+    slice_mm, last = ordered.GetSpacing()[2], mask.shape[2] - 1
+    kept = mask & reference.any(axis=(0, 1))
+    return Score(
+        name,
+        kind,
+        sequence,
+        2 * int((kept & reference).sum()) / int(kept.sum() + reference.sum()),
+        float(theirs[0] - ours[0]) * slice_mm if theirs[0] > 0 else np.nan,
+        float(ours[-1] - theirs[-1]) * slice_mm if theirs[-1] < last else np.nan,
+    )
+
+
+def write_scores(scores: list[Score], path: Path) -> None:
+    with path.open("w", newline="", encoding="utf-8") as handle:
+        writer = csv.writer(handle, lineterminator="\n")
+        writer.writerow([f.name for f in fields(Score)])
+        for s in scores:
+            writer.writerow([f"{v:.4f}" if isinstance(v, float) else v for v in astuple(s)])
+
+
+def table(scores: list[Score]) -> str:
+    """Return the scores as a Markdown table with what was asked of them."""
+    lines = [
+        "# The cord's two ends",
+        "",
+        "Made by `python Testing/evaluation/conus.py`. How far the cord that was found goes on",
+        "below the conus and above the upper end of the label, mm (negative: it stops short), and",
+        "Dice on the slices that have a reference. Centerline and cord are found end to end, the",
+        "contrast not told.",
+        "",
+        "*PAM50 template*: mean of many people's T2w scans, 1 x 1 x 2 mm, from the brain to the",
+        "sacrum. Its label map is also what synthetic training is made from: this is no unseen",
+        "anatomy. *Conus*, *brainstem*: synthetic scans with seeds that training did not see,",
+        "sagittal slices of 3.9 mm, six times thicker than fine, with a cauda equina below and a",
+        "brain above; the cord is two or three voxels wide in them. No lumbar scan of a person",
+        "with a reference was at hand.",
+        "",
+        "| scan | sequence | Dice | below the conus, mm | above the label, mm |",
+        "|---|---|---|---|---|",
+    ]
+    for s in scores:
+        lines.append(
+            f"| {s.scan} | {s.sequence} | {s.dice:.3f} | {_shown(s.below_mm)} "
+            f"| {_shown(s.above_mm)} |"
+        )
+    lines.append("")
+    for kind in dict.fromkeys(s.kind for s in scores):
+        rows = [s for s in scores if s.kind == kind]
+        dice = np.array([s.dice for s in rows])
+        past = [max(_known(s.below_mm), _known(s.above_mm)) for s in rows]
+        good = sum(p <= MOST_MM and d >= LEAST_DICE for p, d in zip(past, dice, strict=True))
+        lines.append(
+            f"- {kind}: Dice mean {dice.mean():.3f}, worst {dice.min():.3f}; furthest past an end "
+            f"{max(past):.0f} mm; {good} of {len(rows)} keep to {MOST_MM:.0f} mm and {LEAST_DICE}."
+        )
+    return "\n".join([*lines, ""])
+
+
+def _look(sequence: str) -> Look:
+    return Look(sequence, _SAGITTAL_MM, _EXTENT_MM, end_fraction=1.0)
+
+
+def _showing(kind: str, count: int, atlas: AtlasTensors) -> Iterator[int]:
+    """Yield spines whose scans show enough on both sides of this end of the cord."""
+    spine = 1000
+    while count:
+        spine += 1
+        cord = coarse_cord(atlas, spine, _look("T2w"))
+        rows = np.flatnonzero((cord >= 0.5).any(axis=(0, 1)))
+        shown = np.zeros(2)
+        if rows.size and kind == _CONUS and rows[-1] == cord.shape[2] - 1:
+            shown[:] = 2.0 * rows[0], 2.0 * (cord.shape[2] - rows[0])
+        elif rows.size and kind == _BRAIN and rows[0] == 0:
+            shown[:] = 2.0 * rows[-1], 2.0 * (cord.shape[2] - rows[-1])
+        if shown.min() >= _LEAST_SHOWN:
+            count -= 1
+            yield spine
+
+
+def _known(value: float) -> float:
+    return _FAR if np.isnan(value) else value
+
+
+def _shown(value: float) -> str:
+    return "-" if np.isnan(value) else f"{value:+.0f}"
+
+
+if __name__ == "__main__":
+    main()
