@@ -15,9 +15,9 @@ from ..correction.repair import repair_array
 _SMALLEST_PIECE = 0.10
 _LONGEST_GAP_MM = 10.0
 
-# Of the median probability inside the outline. Below the conus there are only roots; above, the cord
-# passes into the brainstem by degrees, and where it ends is a convention. Among few slices there is
-# no usual one.
+# Of the median probability inside the outline. Below the conus there are only roots; above, the
+# cord passes into the brainstem by degrees, and where it ends is a convention. Among few slices
+# there is no usual one.
 _UNSURE_BELOW, _UNSURE_ABOVE = 0.85, 0.6
 _FEWEST_TO_COMPARE = 8
 _SMALLEST_END = 0.5

@@ -92,6 +92,7 @@ def test_the_papers_recipe_trains(
         images=RepeatedImages(2, 4, right_angle_turns=True),
         learning_rate=1e-2,
         steps=75,
+        epochs=0,
     )
     train(small, atlas, tmp_path)
     rows = (tmp_path / "log.csv").read_text().splitlines()[1:]
@@ -101,16 +102,17 @@ def test_the_papers_recipe_trains(
 
 @pytest.mark.parametrize("name", PAPER)
 def test_the_papers_protocol_is_as_printed(name: str) -> None:
-    chosen = read_configuration("csm_unet", _path(name))
-    assert chosen.images is not None
+    chosen = read_configuration("csm_unet", _path(name)).with_steps()
+    assert chosen.images is not None and chosen.optimizer == "adam"
     assert chosen.patch_voxels == (256, 256, 1)
     assert chosen.loss == "negative_dice"
     assert chosen.images.count == 114 and chosen.images.copies == 4
-    assert chosen.steps == 11400 and chosen.with_steps().epoch_steps == 114
+    assert chosen.epochs == 100
+    assert chosen.steps == 11_400 and chosen.epoch_steps == 114
     # Adam: nothing decays but the learning rate, and the last weights are kept as they are.
     assert chosen.weight_decay == 0 and chosen.average == 0
     last = chosen.steps - 1
-    rates = [learning_rate(chosen.with_steps(), step) for step in (0, 113, 114, last)]
+    rates = [learning_rate(chosen, step) for step in (0, 113, 114, last)]
     assert rates == pytest.approx([1e-4, 1e-4, 0.99e-4, 0.01e-4])
     crop = chosen.images.crop_voxels
     assert (crop == (128, 128)) == name.endswith("patches")
