@@ -84,7 +84,10 @@ def drop_unsure_ends(mask: np.ndarray, probability: np.ndarray) -> np.ndarray:
     belief = (probability * mask).sum(axis=(0, 1))[present] / mask.sum(axis=(0, 1))[present]
     belief /= np.median(belief)
     result = mask.copy()
-    result[:, :, : present[belief >= _UNSURE_BELOW][0]] = False
+    lowest_sure = np.flatnonzero(belief >= _UNSURE_BELOW)[0]
+    # One slice alone is rather the image's edge, where the network sees half of what it needs.
+    if lowest_sure > 1:
+        result[:, :, : present[lowest_sure]] = False
     result[:, :, present[belief >= _UNSURE_ABOVE][-1] + 1 :] = False
     return result
 

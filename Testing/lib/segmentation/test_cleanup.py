@@ -86,5 +86,7 @@ def test_slices_that_the_network_hardly_believes_are_dropped_at_the_ends_only() 
     probability[:, :, 19] *= 0.4
     kept = drop_unsure_ends(mask, probability).any(axis=(0, 1))
     assert np.flatnonzero(~kept).tolist() == [0, 1, 2, 19]
+    probability[:, :, 1:3] = mask[:, :, 1:3] * 0.9
+    assert drop_unsure_ends(mask, probability)[:, :, 0].any()
     few = np.s_[:, :, :5]
     assert np.array_equal(drop_unsure_ends(mask[few], probability[few]), mask[few])

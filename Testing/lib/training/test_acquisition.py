@@ -126,7 +126,7 @@ def test_thick_voxels_blur_along_their_length(atlas: AtlasTensors) -> None:
             seeded((4,)),
             SPACING,
             AcquisitionRange(
-                **{**CLEAN.__dict__, "voxel_mm": voxel, "sequence": "T2w"},
+                **{**CLEAN.__dict__, "voxel_mm": voxel, "sequences": {"T2w": 1}},
             ),
         )[0]
         for voxel in (SPACING, (5.0, 0.8, 1.5))
