@@ -97,9 +97,9 @@ def table(rows: list[Row], seconds: float) -> str:
     ]
     lines += [
         "",
-        "Slices between those that it saw improve; a half of the cord that it saw nothing of does",
-        "not: there the weights that ship were too small in the lower half alone, and what is",
-        "learnt from that makes the upper half too large. Draw some slices all along the cord.",
+        "What it saw improves, and another person of the same kind of scan; slices held back stay",
+        "as they were between those that it saw and lose a little beyond them, and another",
+        "contrast loses. Draw some slices all along the cord, on each contrast to be used.",
         "",
         f"Training took {seconds / 60:.0f} minutes in all, on one thread of a busy machine.",
         "",

@@ -260,7 +260,7 @@ _FAILED_TEXT = (
     "wanted and is not reached. *Named*:",
     "share of the wrong slices that are anywhere on the list. What stays unnamed: slices that the",
     "curve does not reach (most of *noise*), masks that are too narrow or wide all along",
-    "(most of *coarse*), and the four lowest slices of subject d, where",
+    "(most of *coarse*), and the lowest slices of subject d, where",
     "it is the reference that fades out.",
     "",
 )
