@@ -22,7 +22,7 @@ from slicer.util import VTKObservationMixin
 from SpinalCordSegCore import dependencies
 from SpinalCordSegCore import logic as core
 from SpinalCordSegCore.messages import Failure
-from SpinalCordSegGui.consent import packages_are_there, with_published_weights
+from SpinalCordSegGui.consent import when_all_is_there
 from SpinalCordSegGui.log_view import LogView
 from SpinalCordSegGui.parameters import (
     CenterlineSource,
@@ -180,15 +180,7 @@ class SpinalCordSegWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         """Segment, after what is missing was installed with the user's consent."""
         parameters = self._parameters
         published = parameters.weights is Weights.PUBLISHED or parameters.lesion
-        try:
-            if not packages_are_there(self._status, published):
-                return
-            if published:
-                with_published_weights(self._run, self._status, self._segment)
-            else:
-                self._segment()
-        except Failure as failure:
-            self._status.fail(failure)
+        when_all_is_there(self._run, self._status, published, self._segment)
 
     def onCancel(self, _checked: bool = False) -> None:
         """End the run; the scene stays as it was."""

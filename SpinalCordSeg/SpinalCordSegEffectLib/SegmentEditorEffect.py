@@ -24,10 +24,7 @@ from SpinalCordSegCore import correction  # noqa: E402
 from SpinalCordSegCore.logic import SpinalCordSegLogic  # noqa: E402
 from SpinalCordSegCore.messages import Failure  # noqa: E402
 from SpinalCordSegCore.segmentation import mask_of, structure_of  # noqa: E402
-from SpinalCordSegGui.consent import (  # noqa: E402
-    packages_are_there,
-    with_published_weights,
-)
+from SpinalCordSegGui.consent import when_all_is_there  # noqa: E402
 from SpinalCordSegGui.correction_section import CorrectionSection  # noqa: E402
 from SpinalCordSegGui.editor_write import save_state, write_through_editor  # noqa: E402
 from SpinalCordSegGui.run_progress import RunProgress  # noqa: E402
@@ -144,15 +141,7 @@ class SegmentEditorEffect(AbstractScriptedSegmentEditorEffect):
     def onApply(self, _checked: bool = False) -> None:
         """Segment, after what is missing was installed with the user's consent."""
         published = "lesion" in self._structures()
-        try:
-            if not packages_are_there(self._status, published):
-                return
-            if published:
-                with_published_weights(self._run, self._status, self._segment)
-            else:
-                self._segment()
-        except Failure as failure:
-            self._status.fail(failure)
+        when_all_is_there(self._run, self._status, published, self._segment)
 
     def onCancel(self, _checked: bool = False) -> None:
         """End the run; the segmentation stays as it was."""

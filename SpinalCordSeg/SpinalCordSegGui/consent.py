@@ -46,7 +46,22 @@ def packages_are_there(status: StatusLine, published: bool) -> bool:
     return dependencies.install_plan(published).isEmpty
 
 
-def with_published_weights(run: RunProgress, status: StatusLine, then: Callable[[], None]) -> None:
+def when_all_is_there(
+    run: RunProgress, status: StatusLine, published: bool, then: Callable[[], None]
+) -> None:
+    """Go on once packages and weights are there; what fails is shown."""
+    try:
+        if not packages_are_there(status, published):
+            return
+        if published:
+            _with_published_weights(run, status, then)
+        else:
+            then()
+    except Failure as failure:
+        status.fail(failure)
+
+
+def _with_published_weights(run: RunProgress, status: StatusLine, then: Callable[[], None]) -> None:
     """Go on with published weights, which are downloaded first if the user agrees."""
     offered = weights.offer("sct")
     if offered is None:
