@@ -20,6 +20,7 @@ _LONGEST_GAP_MM = 10.0
 # there is no usual one.
 _UNSURE_BELOW, _UNSURE_ABOVE = 0.85, 0.6
 _FEWEST_TO_COMPARE = 8
+_EDGE_MM = 2.5
 _SMALLEST_END = 0.5
 _END_SLICES = 5
 
@@ -65,7 +66,7 @@ def clean_cord_mask(mask: np.ndarray, curve: np.ndarray, slice_mm: float) -> Cle
     return _fill_gaps(cleaned, slice_mm)
 
 
-def drop_unsure_ends(mask: np.ndarray, probability: np.ndarray) -> np.ndarray:
+def drop_unsure_ends(mask: np.ndarray, probability: np.ndarray, slice_mm: float) -> np.ndarray:
     """Return a mask without the slices at its two ends on which the network hardly believes.
 
     Where the cord has ended, among the nerve roots below the conus, the probability inside the
@@ -77,6 +78,8 @@ def drop_unsure_ends(mask: np.ndarray, probability: np.ndarray) -> np.ndarray:
     mask : ndarray of bool, (X, Y, Z)
         In network order, Z along the cord.
     probability : ndarray of float, (X, Y, Z)
+    slice_mm : float
+        Distance between slices.
     """
     present = np.flatnonzero(mask.any(axis=(0, 1)))
     if present.size < _FEWEST_TO_COMPARE:
@@ -85,8 +88,8 @@ def drop_unsure_ends(mask: np.ndarray, probability: np.ndarray) -> np.ndarray:
     belief /= np.median(belief)
     result = mask.copy()
     lowest_sure = np.flatnonzero(belief >= _UNSURE_BELOW)[0]
-    # One slice alone is rather the image's edge, where the network sees half of what it needs.
-    if lowest_sure > 1:
+    # A short run is rather the image's edge, where the network sees half of what it needs.
+    if lowest_sure > max(1, _EDGE_MM / slice_mm):
         result[:, :, : present[lowest_sure]] = False
     result[:, :, present[belief >= _UNSURE_ABOVE][-1] + 1 :] = False
     return result

@@ -97,8 +97,9 @@ def segment_cord(
 
     if threshold is None:
         threshold = boundary_threshold(weights.specification, block.values, along, spacing)
-    believed = drop_unsure_ends(probability >= threshold, probability)
-    cleaned = clean_cord_mask(believed, curve, ordered.GetSpacing()[2])
+    slice_mm = ordered.GetSpacing()[2]
+    believed = drop_unsure_ends(probability >= threshold, probability, slice_mm)
+    cleaned = clean_cord_mask(believed, curve, slice_mm)
     if not cleaned.mask.any():
         raise CordNotFound(
             "no spinal cord was found along the centerline",

@@ -84,9 +84,11 @@ def test_slices_that_the_network_hardly_believes_are_dropped_at_the_ends_only() 
     probability[:, :, 10] *= 0.5
     probability[:, :, 18] *= 0.8
     probability[:, :, 19] *= 0.4
-    kept = drop_unsure_ends(mask, probability).any(axis=(0, 1))
+    kept = drop_unsure_ends(mask, probability, 2.0).any(axis=(0, 1))
     assert np.flatnonzero(~kept).tolist() == [0, 1, 2, 19]
+    # Three thin slices are within reach of the image's edge.
+    assert drop_unsure_ends(mask, probability, 0.5)[:, :, 0].any()
     probability[:, :, 1:3] = mask[:, :, 1:3] * 0.9
-    assert drop_unsure_ends(mask, probability)[:, :, 0].any()
+    assert drop_unsure_ends(mask, probability, 2.0)[:, :, 0].any()
     few = np.s_[:, :, :5]
-    assert np.array_equal(drop_unsure_ends(mask[few], probability[few]), mask[few])
+    assert np.array_equal(drop_unsure_ends(mask[few], probability[few], 2.0), mask[few])
