@@ -4,12 +4,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from ..errors import InvalidArgument
-from ..output import all_or_none
 
 FORMAT = 1
 MARKS = ("pass", "fail", "artefact")
@@ -67,26 +65,6 @@ def read_marks(path: Path) -> dict[str, QualityMark]:
     if content.get("format") != FORMAT:
         raise _not_marks(path, f"its format is not {FORMAT}")
     return {scan: _mark(path, scan, given) for scan, given in content["marks"].items()}
-
-
-def write_marks(marks: Mapping[str, QualityMark], path: Path, overwrite: bool = False) -> Path:
-    """Write marks as :func:`read_marks` reads them, and as the report's page loads them.
-
-    Raises
-    ------
-    OutputExists, OutputNotWritable, OutOfResources
-        Nothing is written then.
-    """
-    each = {scan: {"mark": given.mark, "note": given.note} for scan, given in marks.items()}
-    text = json.dumps({"format": FORMAT, "marks": each}, indent=1, ensure_ascii=False) + "\n"
-    with all_or_none(path.parent, [path], overwrite) as folder:
-        (folder / path.name).write_text(text, encoding="utf-8", newline="\n")
-    return path
-
-
-def scans_marked(marks: Mapping[str, QualityMark], *verdicts: str) -> list[str]:
-    """Return the ids of the scans with one of these verdicts, sorted."""
-    return sorted(scan for scan, given in marks.items() if given.mark in verdicts)
 
 
 def _mark(path: Path, scan: str, given: object) -> QualityMark:

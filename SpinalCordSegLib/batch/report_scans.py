@@ -18,7 +18,7 @@ from ..centerline.curve import read_centerline
 from ..contrasts import CONTRASTS
 from ..errors import InvalidArgument, SpinalCordSegError
 from ..images import read_image
-from .report_areas import SliceArea, slice_areas
+from ..measurement.cord import measure_cord
 from .report_pictures import MOST_BYTES, jpeg
 
 BATCH_FORMAT = 1
@@ -29,6 +29,16 @@ _SEG = "_seg.json"
 _OVERVIEW_WIDTH = 1100
 # Text files of a result are small; what is larger is none.
 _MOST_TEXT = 50_000_000
+
+
+@dataclass(frozen=True)
+class SliceArea:
+    """The cord on one axial slice, as :class:`~SpinalCordSegLib.measurement.cord.CordSlice`."""
+
+    slice: int
+    position_mm: float
+    area_mm2: float
+    whole: bool
 
 
 @dataclass(frozen=True)
@@ -232,9 +242,12 @@ def _areas(files: Mapping[str, Path]) -> list[SliceArea]:
         return []
     try:
         mask = read_image(files["cord"], allow_constant=True)
-        return slice_areas(mask, read_centerline(files["centerline_csv"]))
+        measured = measure_cord(mask, centerline=read_centerline(files["centerline_csv"]))
     except (SpinalCordSegError, OSError, ValueError):
         return []
+    return [
+        SliceArea(row.slice, row.position_mm, row.area_mm2, row.whole) for row in measured.slices
+    ]
 
 
 def _summary(areas: Iterable[SliceArea]) -> dict[str, float]:

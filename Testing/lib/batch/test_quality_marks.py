@@ -8,13 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from SpinalCordSegLib.batch.quality_marks import (
-    QualityMark,
-    read_marks,
-    scans_marked,
-    write_marks,
-)
-from SpinalCordSegLib.errors import InvalidArgument, OutputExists
+from SpinalCordSegLib.batch.quality_marks import QualityMark, read_marks
+from SpinalCordSegLib.errors import InvalidArgument
 
 MARKS = {
     "sub-01/T2w": QualityMark("fail", 'leaks at C5, "twice"'),
@@ -24,16 +19,10 @@ MARKS = {
 }
 
 
-def test_marks_come_back_as_they_were_written(tmp_path: Path) -> None:
-    path = write_marks(MARKS, tmp_path / "marks.json")
-    assert read_marks(path) == MARKS
-    assert scans_marked(read_marks(path), "fail", "artefact") == ["sub-01/T2w", "sub-03/T2w"]
-
-
-def test_a_file_of_marks_is_not_overwritten_unasked(tmp_path: Path) -> None:
-    path = write_marks(MARKS, tmp_path / "marks.json")
-    with pytest.raises(OutputExists):
-        write_marks({}, path)
+def test_marks_are_read_with_their_notes(tmp_path: Path) -> None:
+    path = tmp_path / "marks.json"
+    each = {scan: {"mark": given.mark, "note": given.note} for scan, given in MARKS.items()}
+    path.write_text(json.dumps({"format": 1, "marks": each}), encoding="utf-8")
     assert read_marks(path) == MARKS
 
 

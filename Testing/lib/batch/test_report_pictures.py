@@ -11,13 +11,11 @@ import pytest
 import SimpleITK as sitk
 from PIL import Image
 
-from SpinalCordSegLib.batch.report_areas import slice_areas
 from SpinalCordSegLib.batch.report_pictures import (
     MOST_BYTES,
     report_picture_paths,
     report_pictures,
 )
-from SpinalCordSegLib.centerline.curve import Centerline
 from SpinalCordSegLib.result import Result
 from Testing.lib.batch import cohort
 
@@ -100,20 +98,3 @@ def test_every_orientation_gives_the_same_pictures(tmp_path: Path, orientation: 
     first = report_pictures(image, plain, tmp_path, "a")
     second = report_pictures(sitk.DICOMOrient(image, orientation), turned, tmp_path, "b")
     assert [p.read_bytes() for p in first[:-1]] == [p.read_bytes() for p in second[:-1]]
-
-
-def test_areas_of_a_leaning_cylinder_are_those_across_it() -> None:
-    # 6 mm radius, leaning by 30 degrees: cut by the slices it is an ellipse. Pixels of 0.5 mm.
-    z, y, x = np.indices((60, 160, 80))
-    lean = np.tan(np.radians(30))
-    away = (y / 2 - 40.1 - (z - 30) * lean) * np.cos(np.radians(30))
-    mask = sitk.GetImageFromArray((away**2 + (x / 2 - 20.1) ** 2 <= 36).astype(np.uint8))
-    mask.SetSpacing((0.5, 0.5, 1.0))
-    heights = np.arange(60.0)
-    curve = Centerline(np.stack([np.full(60, 20.1), 40.1 + (heights - 30) * lean, heights], axis=1))
-    rows = slice_areas(mask, curve)
-    assert [row.slice for row in rows] == list(reversed(range(60)))
-    middle = [row.area_mm2 for row in rows[10:-10]]
-    np.testing.assert_allclose(np.mean(middle), np.pi * 36, rtol=0.01)
-    along = rows[40].position_mm - rows[20].position_mm
-    np.testing.assert_allclose(along, 20 / np.cos(np.radians(30)), rtol=0.01)
