@@ -8,6 +8,9 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
+from SpinalCordSegLib.measurement.doubt_image import looks_of, no_edge
+from SpinalCordSegLib.measurement.doubt_sections import outline_distances
+from SpinalCordSegLib.measurement.doubt_stack import Stack
 from SpinalCordSegLib.measurement.review import Doubt, doubtful_slices
 
 SHAPE = (60, 60, 30)
@@ -153,6 +156,17 @@ def test_an_outline_that_misses_the_cord_of_a_moved_slice_is_found() -> None:
     image = IMAGE.copy()
     image[:, :, 20] = np.roll(image[:, :, 20], 8, axis=1)
     assert [doubt.row for doubt in review(STRAIGHT > 0.5, image)] == [20]
+
+
+def test_an_outline_that_no_edge_follows_is_told_from_one_that_does() -> None:
+    mask = STRAIGHT > 0.5
+    stack = Stack.of(mask, mask.astype(float), SPACING)
+    faded = IMAGE.copy()
+    faded[:, :, 14] = np.where(STRAIGHT[:, :, 14] > 0, 100, faded[:, :, 14])
+    depth = outline_distances(stack.mask, stack.centres, stack.spacing_mm)
+    strength = no_edge(looks_of(stack, faded, depth), stack).strength
+    assert strength[14] > 1
+    assert np.delete(strength, 14).max() < 0.2
 
 
 def test_a_missing_end_is_found_where_the_image_goes_on_alike() -> None:
