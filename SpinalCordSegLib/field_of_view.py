@@ -40,6 +40,12 @@ def crop_to_content(image: sitk.Image) -> sitk.Image:
     return sitk.RegionOfInterest(image, size, start)
 
 
+def crop_like(whole: sitk.Image, part: sitk.Image) -> sitk.Image:
+    """Return the box of `whole` that `part`, cut out of an image on the same grid, covers."""
+    start = whole.TransformPhysicalPointToIndex(part.GetOrigin())
+    return sitk.RegionOfInterest(whole, part.GetSize(), start)
+
+
 def embed(part: sitk.Image, whole: sitk.Image) -> sitk.Image:
     """Return `part`, which :func:`crop_to_content` cut out, on the grid of `whole`.
 

@@ -24,13 +24,11 @@ class UNet3d(nn.Module):
         The same on the way up, deepest level first; as many as in `encoder`.
     dropout : float
         Probability, after every ReLU: 0.4 in the paper.
-    out_channels : int
-        Structures, the one that the network is for last: 1, or 2 for the cord and its lesions.
 
     Notes
     -----
     Input (N, 1, X, Y, Z) after normalisation, X right to left, Y posterior to anterior, Z
-    inferior to superior; sizes must be multiples of :attr:`stride`. Output (N, C, X, Y, Z),
+    inferior to superior; sizes must be multiples of :attr:`stride`. Output (N, 1, X, Y, Z),
     probabilities. Nearest-neighbour upsampling, joined with the skip connection (upsampled
     channels first).
     """
@@ -43,7 +41,6 @@ class UNet3d(nn.Module):
         bottleneck: Sequence[int],
         decoder: Sequence[Sequence[int]],
         dropout: float = 0.0,
-        out_channels: int = 1,
     ) -> None:
         super().__init__()
         if len(encoder) != len(decoder):
@@ -60,12 +57,12 @@ class UNet3d(nn.Module):
         for level, skip in zip(decoder, reversed(encoder), strict=True):
             self.decoder.append(_pair(channels + skip[-1], level, dropout))
             channels = level[-1]
-        self.head = convolution(3, channels, out_channels, kernel_size=1)
+        self.head = convolution(3, channels, 1, kernel_size=1)
         self.pool = nn.MaxPool3d(2)
         self.up = nn.Upsample(scale_factor=2, mode="nearest")
 
     def logits(self, x: torch.Tensor) -> torch.Tensor:
-        """Return the output before the sigmoid, (N, C, X, Y, Z)."""
+        """Return the output before the sigmoid, same shape as the input."""
         skips = []
         for level in self.encoder:
             x = level(x)

@@ -1,10 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """CNN2-lesion: multiple-sclerosis lesions in patches along the curve (Gros 2019, section 2.2.3).
 
-The published networks and their intensity standardisation, or a network of ours that outlines the
-cord and its lesions together, on our straightened neighbourhood of the curve: blocks overlap and
-are blended, probabilities instead of masks are brought back to the image, and lesions lie in the
-cord.
+The published networks and their intensity standardisation, or a network of ours that sees the cord
+alone, on our straightened neighbourhood of the curve: blocks overlap and are blended, probabilities
+instead of masks are brought back to the image, and lesions lie in the cord.
 """
 
 from __future__ import annotations
@@ -14,11 +13,12 @@ from dataclasses import dataclass
 
 import numpy as np
 import SimpleITK as sitk
+import torch
 from scipy import ndimage
 
 from ..centerline.curve import Centerline
 from ..errors import CordNotFound, InvalidArgument
-from ..field_of_view import crop_to_content, embed
+from ..field_of_view import crop_like, crop_to_content, embed
 from ..images import array_from, image_from, restore_grid, to_network_order
 from ..intensity import zero_mean_unit_variance
 from ..measurement.lesions import Lesion, drop_small_lesions, measure_lesions
@@ -26,6 +26,7 @@ from ..networks import place
 from ..weights import LoadedWeights
 from ..weights.specification import Preprocessing
 from .along_curve import straighten, unstraighten
+from .cord_scale import scaled_to_cord
 from .patches import predict_along
 from .standardisation import standardise
 
@@ -71,11 +72,11 @@ def segment_lesions(
     centerline : Centerline
         Slices that it does not cross are left empty.
     weights : LoadedWeights
-        A 3D lesion network of the image's contrast, or for any, and its preprocessing; of several
-        outputs the lesions are the last.
+        A 3D lesion network of the image's contrast, or for any, and its preprocessing.
     cord_mask : SimpleITK.Image, optional
         On the image's grid. Lesions are kept where it is not 0 and on the voxels beside it in the
-        same slice, corners included; everywhere if it is left out.
+        same slice, corners included; everywhere if it is left out, which only networks can do
+        that see more than the cord.
     threshold : float, optional
         Probability from which on a voxel is lesion; the weights' own by default.
     minimum_mm3 : float
@@ -93,7 +94,7 @@ def segment_lesions(
     CordNotFound
         If the centerline does not cross the image.
     InvalidArgument
-        If the cord mask lies on another grid.
+        If the cord mask lies on another grid, or is left out and needed.
     """
     whole = to_network_order(image)
     ordered = crop_to_content(whole)
@@ -103,13 +104,17 @@ def segment_lesions(
             "the centerline does not cross the image",
             "check that both belong together and that the centerline is in LPS millimetres",
         )
-    along = _probability(ordered, curve, weights, device, progress)
+    cord = None
+    if cord_mask is not None:
+        _check_grid(cord_mask, image)
+        cord = array_from(crop_like(to_network_order(cord_mask), ordered)) != 0
+    along = _probability(ordered, curve, weights, cord, device, progress)
     probability = embed(image_from(along, ordered), whole)
 
     threshold = weights.specification.threshold if threshold is None else threshold
     lesions = array_from(probability) >= threshold
     if cord_mask is not None:
-        lesions &= _in_or_beside(cord_mask, image)
+        lesions &= _in_or_beside(cord_mask)
     if minimum_mm3 > 0:
         lesions = drop_small_lesions(lesions, minimum_mm3 / float(np.prod(whole.GetSpacing())))
     mask = restore_grid(image_from(lesions.astype(np.uint8), whole), image)
@@ -124,6 +129,7 @@ def _probability(
     ordered: sitk.Image,
     curve: np.ndarray,
     weights: LoadedWeights,
+    cord: np.ndarray | None,
     device: str,
     progress: Callable[[float, str], None] | None,
 ) -> np.ndarray:
@@ -138,6 +144,16 @@ def _probability(
     values = block.values
     if preprocessing.intensity == "nyul":
         values = standardise(values, preprocessing.landmarks)
+    if preprocessing.intensity == "cord":
+        if cord is None:
+            raise InvalidArgument(
+                f"the weights {weights.specification.name} look at the cord alone",
+                "give a mask of the cord",
+            )
+        drawn = cord.astype(np.float32)
+        found = straighten(drawn, ordered.GetSpacing(), curve, spacing, width).values
+        shown, inside = (torch.from_numpy(part) for part in (values, np.nan_to_num(found)))
+        values = scaled_to_cord(shown, inside, preprocessing.patch_voxels[2]).numpy()
     along = predict_lesions(values, weights, device, progress)
     return unstraighten(block, along, volume.shape)
 
@@ -153,19 +169,23 @@ def predict_lesions(
     Parameters
     ----------
     values : ndarray of float32, (X, Y, Z)
-        Standardised if the weights want ``nyul``; NaN outside the image.
+        Standardised if the weights want ``nyul``, scaled if they want ``cord``; NaN outside the
+        image.
     weights, device, progress
         See :func:`segment_lesions`.
     """
     preprocessing = weights.specification.preprocessing
-    fixed = preprocessing.intensity == "nyul"
+    normalise: dict[str, Callable[[np.ndarray], np.ndarray]] = {
+        "nyul": _on_scale(preprocessing),
+        "cord": np.nan_to_num,
+    }
     return predict_along(
         values,
         place(weights.network, device),
         preprocessing.patch_voxels[2],
         device,
         progress,
-        _on_scale(preprocessing) if fixed else zero_mean_unit_variance,
+        normalise.get(preprocessing.intensity, zero_mean_unit_variance),
         "looking for lesions",
     )
 
@@ -180,12 +200,15 @@ def _on_scale(preprocessing: Preprocessing) -> Callable[[np.ndarray], np.ndarray
     return normalise
 
 
-def _in_or_beside(cord_mask: sitk.Image, image: sitk.Image) -> np.ndarray:
+def _in_or_beside(cord_mask: sitk.Image) -> np.ndarray:
     """Return the cord and one voxel around it in each slice, in network order."""
+    cord = array_from(to_network_order(cord_mask)) != 0
+    return ndimage.binary_dilation(cord, _BESIDE)
+
+
+def _check_grid(cord_mask: sitk.Image, image: sitk.Image) -> None:
     if cord_mask.GetSize() != image.GetSize():
         raise InvalidArgument(
             f"the cord mask has {cord_mask.GetSize()} voxels, the image {image.GetSize()}",
             "give a mask on the grid of the image",
         )
-    cord = array_from(to_network_order(cord_mask)) != 0
-    return ndimage.binary_dilation(cord, _BESIDE)

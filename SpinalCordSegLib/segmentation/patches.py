@@ -112,5 +112,4 @@ def _run(network: Network, batch: np.ndarray, device: str) -> np.ndarray:
         tensor = tensor.contiguous(memory_format=memory_layout(network))
         # A cord is as good as its mirror image; the mean of both is steadier than either.
         output = (network(tensor) + network(tensor.flip(2)).flip(2)) / 2
-    # Of several structures the last is what the network is for.
-    return output[:, -1].float().cpu().numpy()
+    return output[:, 0].float().cpu().numpy()

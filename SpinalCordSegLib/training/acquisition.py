@@ -156,8 +156,8 @@ def _lesion_contrast(means: np.ndarray, random: Randomness, size: Sequence[int])
     towards_csf = float(means[Tissue.CSF] - means[Tissue.WHITE_MATTER])
     contrast = random.uniform(0.3, 0.85) * towards_csf
     # Where cord and CSF look alike, lesions still do not.
-    if abs(contrast) < 0.08:
-        contrast = random.uniform(0.08, 0.3) * (1 if contrast > 0 else -1)
+    if abs(contrast) < 0.12:
+        contrast = random.uniform(0.12, 0.35) * (1 if contrast > 0 else -1)
     if random.chance(0.1):
         contrast = -contrast
     nodes = [max(2, n // 10) for n in size]
@@ -230,8 +230,8 @@ def _voxel_size(
         thick = random.uniform(5.5, 9.0)
     if size[2] * spacing_mm[2] < 8:
         thick = spacing_mm[2]
-    if random.chance(0.2) and not ranges.gray_minus_white:
-        if random.chance(0.3):
+    if random.chance(0.25) and not ranges.gray_minus_white:
+        if random.chance(0.5):
             in_plane = random.uniform(0.5, 1.0)
             return random.uniform(3.0, 5.0), in_plane, in_plane
         return random.uniform(0.8, 3.0), in_plane, in_plane

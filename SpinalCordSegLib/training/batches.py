@@ -10,6 +10,7 @@ import torch
 
 from .anatomy import AnatomyRange, AtlasTensors
 from .configuration import TrainingConfiguration
+from .cord_alone import cord_alone
 from .randomness import seeded
 from .repeated_images import repeated_sample
 from .samples import synthetic_sample
@@ -84,7 +85,7 @@ def fresh_sample(
     off_x, off_y = configuration.off_centre_mm
     # Cord or gray matter is what the atlas comes with; lesions are painted where asked for.
     targets = configuration.structures if configuration.model == "lesion" else None
-    return synthetic_sample(
+    sample = synthetic_sample(
         atlas,
         (configuration.seed, *seed),
         (round(x * share), round(y * share), z),
@@ -92,6 +93,9 @@ def fresh_sample(
         AnatomyRange((off_x * share, off_y * share), configuration.end_fraction),
         targets,
     )
+    if configuration.intensity != "cord":
+        return sample
+    return cord_alone(*sample, seeded((configuration.seed, *seed, 1)))
 
 
 def _width_share(configuration: TrainingConfiguration, step: int) -> float:

@@ -16,10 +16,18 @@ MODELS = ("centerline", "cord", "lesion", "gray_matter", "csm_unet")
 LOSSES = ("dice_and_cross_entropy", "dice", "negative_dice")
 OPTIMIZERS = ("adamw", "adam")
 SCHEDULES = ("cosine", "linear", "poly", "constant")
+INTENSITIES = ("zscore", "cord")
 AXES = ("x", "y", "z")
 
 # What differs when weights that exist go on with the user's scans.
 _FINE_TUNING = "fine_tuning"
+
+_CHOICES = {
+    "loss": LOSSES,
+    "optimizer": OPTIMIZERS,
+    "schedule": SCHEDULES,
+    "intensity": INTENSITIES,
+}
 
 _REMEDY = "compare it with those in Resources/training"
 
@@ -127,8 +135,11 @@ class TrainingConfiguration:
         middle: four times cheaper.
     loss : str
         One of :data:`LOSSES`.
-    cross_entropy_weights : tuple of float
-        For each output, how much more the cross-entropy counts inside the structure.
+    inside_weight : float
+        How much more the cross-entropy counts inside the structure than outside.
+    intensity : str
+        What the network sees, as :class:`~SpinalCordSegLib.weights.specification.Preprocessing`
+        has it: ``zscore``, or ``cord`` for the cord alone, on its own scale.
     optimizer : str
         One of :data:`OPTIMIZERS`.
     schedule : str
@@ -172,7 +183,8 @@ class TrainingConfiguration:
     dark_fluid_threshold: float | None = None
     half_windows: float = 0.0
     loss: str = "dice_and_cross_entropy"
-    cross_entropy_weights: tuple[float, ...] = (1.0,)
+    inside_weight: float = 1.0
+    intensity: str = "zscore"
     optimizer: str = "adamw"
     schedule: str = "cosine"
     batch_norm_momentum: float = 0.1
@@ -184,10 +196,9 @@ class TrainingConfiguration:
 
     @property
     def structures(self) -> tuple[str, ...]:
-        """What the network outlines, an output each; what it is for is last."""
-        if self.model == "lesion":
-            return ("cord", "lesion")[-int(self.parameters.get("out_channels", 1)) :]
-        return ("gray_matter",) if self.model == "gray_matter" else ("cord",)
+        """What has to be drawn: what the network outlines is last, before it what it is shown."""
+        outlined = self.model if self.model in ("lesion", "gray_matter") else "cord"
+        return ("cord", outlined) if self.intensity == "cord" else (outlined,)
 
     def with_steps(self, patches: int | None = None) -> TrainingConfiguration:
         """Return the configuration with `steps` and `epoch_steps` as numbers.
@@ -314,7 +325,7 @@ def _with_tuples(values: dict[str, Any]) -> dict[str, Any]:
 
 def _problem(chosen: TrainingConfiguration) -> str | None:
     """Say what makes no sense; None where all does."""
-    for name, known in (("loss", LOSSES), ("optimizer", OPTIMIZERS), ("schedule", SCHEDULES)):
+    for name, known in _CHOICES.items():
         if getattr(chosen, name) not in known:
             return f"asks for an unknown {name}, {getattr(chosen, name)!r}: {', '.join(known)}"
     for name, count in (("patch_voxels", 3), ("spacing_mm", 3), ("off_centre_mm", 2)):
@@ -322,10 +333,6 @@ def _problem(chosen: TrainingConfiguration) -> str | None:
             return f"has {name} of {len(getattr(chosen, name))} numbers instead of {count}"
     if (chosen.steps > 0) == (chosen.epochs > 0):
         return "must say how long training takes, by steps or by epochs"
-    if chosen.parameters.get("out_channels", 1) != len(chosen.structures):
-        return "has out_channels for which the model has no structures"
-    if len(chosen.cross_entropy_weights) not in (1, len(chosen.structures)):
-        return "needs as many cross_entropy_weights as the network has outputs"
     if not set(chosen.augmentation.flip_axes) <= set(AXES):
         return f"flips along unknown axes: they are {', '.join(AXES)}"
     return _wrong_type(chosen)

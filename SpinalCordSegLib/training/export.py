@@ -60,7 +60,7 @@ def export_weights(
         preprocessing=Preprocessing(
             spacing_mm=(spacing[0], spacing[1], None if single else spacing[2]),
             patch_voxels=voxels[:2] if single else voxels,
-            intensity="zscore",
+            intensity=configuration.intensity,
         ),
         threshold=configuration.threshold,
         dark_fluid_threshold=configuration.dark_fluid_threshold,

@@ -38,7 +38,7 @@ def draw_lesions(cord: torch.Tensor, position: torch.Tensor, random: Randomness)
     rough = random.smooth_field(cord.shape, nodes, deviation=random.uniform(0.1, 0.35))[0]
     count = int(random.scalars.choice([1, 2, 3, 4, 5], p=[0.35, 0.25, 0.2, 0.12, 0.08]))
     for centre in _centres(inside, position, random, count):
-        across = [math.exp(random.uniform(-0.2, 1.2)) for _ in range(2)]
+        across = [math.exp(random.uniform(0.0, 1.3)) for _ in range(2)]
         radii = (*across, max(across) * math.exp(random.uniform(-0.2, 1.5)))
         squared = sum(((p - c) / r) ** 2 for p, c, r in zip(position, centre, radii, strict=True))
         distance = torch.sqrt(torch.as_tensor(squared)) + rough

@@ -1,12 +1,24 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the networks are trained to make small."""
+"""What the networks are trained to make small.
+
+Targets are NaN where nobody drew; no loss counts what is there.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import torch
 import torch.nn.functional as F
+
+# A logit whose probability is 0 and which no gradient passes.
+_SURELY_OUTSIDE = -30.0
+
+
+def where_drawn(
+    logits: torch.Tensor, target: torch.Tensor
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Return both, surely outside where nobody drew, and where somebody did."""
+    unknown = torch.isnan(target)
+    return logits.masked_fill(unknown, _SURELY_OUTSIDE), target.masked_fill(unknown, 0.0), ~unknown
 
 
 def soft_dice_loss(probability: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
@@ -30,6 +42,7 @@ def soft_dice_loss(probability: torch.Tensor, target: torch.Tensor) -> torch.Ten
 
 def mean_dice_loss(logits: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
     """Return the mean of :func:`soft_dice_loss`, the Dice loss of Gros 2019 and Perone 2018."""
+    logits, target, _ = where_drawn(logits, target)
     return soft_dice_loss(torch.sigmoid(logits), target).mean()
 
 
@@ -39,6 +52,7 @@ def negative_dice(logits: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
     Zhang does not print how an image without cord is treated: here one counts in the numerator
     and the denominator, so that an empty prediction is then perfect.
     """
+    logits, target, _ = where_drawn(logits, target)
     probability = torch.sigmoid(logits)
     axes = tuple(range(1, probability.ndim))
     overlap = (probability * target).sum(axes)
@@ -47,7 +61,7 @@ def negative_dice(logits: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
 
 
 def dice_and_cross_entropy(
-    logits: torch.Tensor, target: torch.Tensor, weights: Sequence[float] = (1.0,)
+    logits: torch.Tensor, target: torch.Tensor, inside_weight: float = 1.0
 ) -> torch.Tensor:
     """Return the mean soft Dice loss plus half the binary cross-entropy.
 
@@ -56,11 +70,13 @@ def dice_and_cross_entropy(
     Parameters
     ----------
     logits, target : Tensor, (N, C, ...)
-    weights : sequence of float
-        For each of the C structures, how much more the cross-entropy inside it counts than that
-        outside: small structures would be given up for the sake of what is around them.
+    inside_weight : float
+        How much more the cross-entropy inside the structure counts than that outside: small
+        structures would be given up for the sake of what is around them.
     """
-    shape = [1, len(weights), *([1] * (logits.ndim - 2))]
-    inside = torch.tensor(weights, device=logits.device).view(shape)
-    cross_entropy = F.binary_cross_entropy_with_logits(logits, target, pos_weight=inside)
-    return mean_dice_loss(logits, target) + 0.5 * cross_entropy
+    inside = torch.tensor(inside_weight, device=logits.device)
+    dice = mean_dice_loss(logits, target)
+    logits, target, drawn = where_drawn(logits, target)
+    each = F.binary_cross_entropy_with_logits(logits, target, pos_weight=inside, reduction="none")
+    # Lesions are drawn in the cord alone: a mean over the whole patch would hardly count them.
+    return dice + 0.5 * (each * drawn).sum() / drawn.sum().clamp(min=1)

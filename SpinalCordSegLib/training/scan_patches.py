@@ -18,8 +18,10 @@ from scipy import ndimage
 from ..centerline.curve import smooth_curve
 from ..errors import InvalidArgument
 from ..segmentation.along_curve import straighten
+from ..segmentation.cord_scale import scaled_to_cord
 from .augmentation import flipped, random_grid, relit, with_other_edges
 from .configuration import TrainingConfiguration
+from .cord_alone import cord_alone
 from .randomness import Randomness, seeded
 from .repeated_images import turned_and_cropped
 from .scans import Scan, find_scans, read_scan
@@ -157,6 +159,8 @@ def random_patch(
         planes[-1] = with_other_edges(planes[-1], augmentation, random)
     planes = planes[..., 0] if length == 1 else planes
     planes = turned_and_cropped(planes, images, random) if images else planes
+    if configuration.intensity == "cord":
+        return cord_alone(planes[:1], planes[1:], random)
     return planes[:1], planes[1:]
 
 
@@ -174,8 +178,11 @@ def centre_of(block: Block, configuration: TrainingConfiguration) -> tuple[np.nd
         slice((size - n) // 2, (size - n) // 2 + n)
         for size, n in zip(block.channels.shape[1:3], configuration.patch_voxels, strict=False)
     )
-    image, seen, *targets = block.channels[(slice(None), *middle)].numpy()
-    return np.where(seen > 0, image, np.nan), np.where(block.known, targets[-1], np.nan)
+    image, seen, *targets = block.channels[(slice(None), *middle)]
+    image = torch.where(seen > 0, image, torch.nan)
+    if configuration.intensity == "cord":
+        image = scaled_to_cord(image, targets[0], configuration.patch_voxels[2])
+    return image.numpy(), np.where(block.known, targets[-1].numpy(), np.nan)
 
 
 @dataclass(frozen=True)

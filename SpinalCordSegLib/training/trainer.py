@@ -22,7 +22,13 @@ from .anatomy import AtlasTensors
 from .batches import TrainingImages, training_batch
 from .checkpoint import TrainingState, load_checkpoint, save_checkpoint
 from .configuration import TrainingConfiguration
-from .losses import dice_and_cross_entropy, mean_dice_loss, negative_dice, soft_dice_loss
+from .losses import (
+    dice_and_cross_entropy,
+    mean_dice_loss,
+    negative_dice,
+    soft_dice_loss,
+    where_drawn,
+)
 from .scan_patches import ScanPatches
 from .schedule import learning_rate
 from .start import start_from
@@ -30,8 +36,6 @@ from .validation import HeldBack, held_back, validation_dice
 
 _LOG_EVERY = 25
 _SAVE_EVERY = 100
-# A logit whose probability is 0 and which no gradient passes.
-_SURELY_OUTSIDE = -30.0
 _SCANS_HEADER = ["scan", "role", "slices"]
 _LOG_HEADER = ["step", "loss", "dice", "validation_dice", "seconds"]
 
@@ -172,22 +176,17 @@ def _step(
     torch.manual_seed(_step_seed(configuration.seed, state.step))
     with torch.autocast(device.type, dtype=torch.bfloat16, enabled=device.type == "cuda"):
         logits = state.network.logits(image)  # type: ignore[operator]
-    logits, target = _where_drawn(logits.float(), target)
+    logits = logits.float()
     loss = _loss(configuration)(logits, target)
     state.optimizer.zero_grad()
     loss.backward()
     state.optimizer.step()
     state.step += 1
     _move_average(state, configuration.average)
-    dice = 1 - soft_dice_loss(torch.sigmoid(logits.detach()), target)[:, -1].mean()
+    logits, target, _ = where_drawn(logits.detach(), target)
+    dice = 1 - soft_dice_loss(torch.sigmoid(logits), target)[:, -1].mean()
     # Not yet numbers: to wait for them at every step would keep a GPU idle.
     return loss.detach(), dice
-
-
-def _where_drawn(logits: torch.Tensor, target: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return both without what no loss shall count: surely outside where nobody drew."""
-    unknown = torch.isnan(target)
-    return logits.masked_fill(unknown, _SURELY_OUTSIDE), target.masked_fill(unknown, 0.0)
 
 
 def _step_seed(seed: int, step: int) -> int:
@@ -196,16 +195,16 @@ def _step_seed(seed: int, step: int) -> int:
 
 def _loss(configuration: TrainingConfiguration) -> Loss:
     if configuration.loss == "dice_and_cross_entropy":
-        return partial(dice_and_cross_entropy, weights=configuration.cross_entropy_weights)
+        return partial(dice_and_cross_entropy, inside_weight=configuration.inside_weight)
     return {"dice": mean_dice_loss, "negative_dice": negative_dice}[configuration.loss]
 
 
 def _validate(
     state: TrainingState, configuration: TrainingConfiguration, pieces: Sequence[HeldBack]
 ) -> float:
-    """Return how well the averaged weights do; keep them if they never did better."""
+    """Return how well the averaged weights do; keep them unless they did better."""
     dice = validation_dice(cast(Network, state.average.eval()), pieces, configuration)
-    if dice > state.best_dice:
+    if dice >= state.best_dice:
         state.best_dice, state.best_step = dice, state.step
         state.best = {k: v.clone() for k, v in state.average.state_dict().items()}
     return dice

@@ -42,7 +42,8 @@ def held_back(configuration: TrainingConfiguration, images: TrainingImages) -> l
     """Return what is held back of the scans, or synthetic images where there are none."""
     if images.scans:
         found = [centre_of(block, configuration) for block in images.scans.held_back]
-        return [HeldBack(values, target, False) for values, target in found]
+        scaled = configuration.intensity == "cord"
+        return [HeldBack(values, target, scaled) for values, target in found]
     atlas, count = images.atlas, configuration.validation_samples
     if atlas is None:
         return []
@@ -63,7 +64,7 @@ def validation_dice(
     device = str(next(network.parameters()).device)
     overlap = size = 0
     for piece in pieces:
-        normalise = np.asarray if piece.normalised else zero_mean_unit_variance
+        normalise = np.nan_to_num if piece.normalised else zero_mean_unit_variance
         if network.dimensions == 2:
             found = predict_slices(piece.values, network, device, normalise=normalise)
         else:

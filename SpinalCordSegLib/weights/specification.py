@@ -9,7 +9,7 @@ from typing import Any
 
 TASKS = ("centerline", "cord", "lesion", "gray_matter", "csm_unet")
 CONTRASTS = ("any", "t1", "t2", "t2_ax", "t2s", "dwi")
-INTENSITIES = ("percentile255", "zscore", "volume_zscore", "nyul")
+INTENSITIES = ("percentile255", "zscore", "volume_zscore", "nyul", "cord")
 
 # Percentiles of the image that Nyul standardisation maps to Preprocessing.landmarks.
 NYUL_PERCENTILES = (1, 10, 20, 30, 40, 50, 60, 70, 80, 90, 99)
@@ -38,7 +38,8 @@ class Preprocessing:
         :data:`NYUL_PERCENTILES` of the volume to `landmarks`, then the same. ``zscore``:
         subtract the mean and divide by the standard deviation of the region itself; `mean` and
         `std` are not used. ``volume_zscore``: the same with the mean and standard deviation over
-        all the slices that the network is shown.
+        all the slices that the network is shown. ``cord``: the cord alone, as
+        :func:`~SpinalCordSegLib.segmentation.cord_scale.scaled_to_cord` scales it.
     mean, std : float
         In units of the mapped intensities.
     landmarks : tuple of float

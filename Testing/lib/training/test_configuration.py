@@ -139,8 +139,7 @@ def test_fine_tuning_starts_from_the_weights_that_ship() -> None:
         ("augmentation.colour=1", "colour"),
         ('augmentation.flip_axes=["t"]', "unknown axes"),
         ("patch_voxels=[4, 4]", "patch_voxels of 2"),
-        ("cross_entropy_weights=[1.0, 2.0]", "cross_entropy_weights"),
-        ("parameters.out_channels=2", "out_channels"),
+        ('intensity="bright"', "unknown intensity"),
         ('batch="many"', "batch = 'many'"),
     ],
 )

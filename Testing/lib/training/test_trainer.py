@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import csv
 import math
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,8 +16,13 @@ from SpinalCordSegLib.errors import Cancelled, InvalidArgument
 from SpinalCordSegLib.training.anatomy import AtlasTensors
 from SpinalCordSegLib.training.batches import TrainingImages
 from SpinalCordSegLib.training.configuration import TrainingConfiguration
-from SpinalCordSegLib.training.losses import dice_and_cross_entropy, soft_dice_loss
-from SpinalCordSegLib.training.trainer import _where_drawn, train
+from SpinalCordSegLib.training.losses import (
+    dice_and_cross_entropy,
+    mean_dice_loss,
+    negative_dice,
+    soft_dice_loss,
+)
+from SpinalCordSegLib.training.trainer import train
 from SpinalCordSegLib.training.validation import held_back, validation_dice
 
 
@@ -73,17 +79,20 @@ def test_dice_is_measured_for_each_structure() -> None:
 def test_a_small_structure_can_count_more() -> None:
     target = torch.tensor([[[0.0, 1.0]]])
     logits = torch.zeros(1, 1, 2)
-    plain, weighted = (float(dice_and_cross_entropy(logits, target, (w,))) for w in (1.0, 9.0))
+    plain, weighted = (float(dice_and_cross_entropy(logits, target, w)) for w in (1.0, 9.0))
     # Half of the mean of two terms ln 2, of which one counts nine times.
     assert weighted - plain == pytest.approx(0.5 * 8 * math.log(2) / 2)
 
 
-def test_what_nobody_drew_is_not_counted() -> None:
+@pytest.mark.parametrize("loss_of", [dice_and_cross_entropy, mean_dice_loss, negative_dice])
+def test_what_nobody_drew_is_not_counted(
+    loss_of: Callable[[torch.Tensor, torch.Tensor], torch.Tensor],
+) -> None:
     target = torch.tensor([[[1.0, 0.0, torch.nan]]])
     losses = []
     for guess in (-4.0, 4.0):
         logits = torch.tensor([[[2.0, -1.0, guess]]], requires_grad=True)
-        loss = dice_and_cross_entropy(*_where_drawn(logits, target))
+        loss = loss_of(logits, target)
         loss.backward()
         assert logits.grad is not None and logits.grad[0, 0, 2] == 0
         assert (logits.grad[0, 0, :2] != 0).all()

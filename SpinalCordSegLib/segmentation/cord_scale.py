@@ -1,0 +1,83 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The scale of intensity on which lesions are looked for: the cord's own, and nothing but the cord.
+
+On the scale of the whole neighbourhood, fluid and bone drown what a lesion adds to the cord. In
+units of the cord's own spread lesions stand out in every contrast, and with the fluid's side up
+they are the bright ones nearly always: they look like fluid on T2w, T2*w and STIR as on T1w and
+PSIR.
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+
+_CORE = 0.9
+_FEWEST_VOXELS = 30
+_QUARTILES = (0.25, 0.5, 0.75)
+# Between the quartiles of a normal distribution there are so many standard deviations.
+_QUARTILES_APART = 1.35
+_RING_VOXELS = 3
+_CLIP = 6.0
+_HALF = 0.5
+
+
+def scaled_to_cord(
+    values: torch.Tensor, cord: torch.Tensor, window_rows: int | None = None
+) -> torch.Tensor:
+    """Return the cord in units of twice its own spread, 0 around it; fluid counts as bright.
+
+    Parameters
+    ----------
+    values : Tensor of float32, (X, Y, Z)
+        In any unit; NaN outside the image.
+    cord : Tensor of float32, (X, Y, Z)
+        Fraction of each voxel inside the cord.
+    window_rows : int, optional
+        How many rows along Z the scale is taken from, around each quarter of that; by default all.
+
+    Returns
+    -------
+    Tensor of float32, (X, Y, Z)
+        Between -3 and 3; 0 everywhere where there is no cord to speak of.
+    """
+    rows = values.shape[2]
+    seen = torch.isfinite(values)
+    values, cord = values.nan_to_num(0.0), cord * seen
+    if window_rows is None or rows <= window_rows:
+        return _scaled(values, cord, *_median_and_spread(values, cord, seen))
+    step = max(1, window_rows // 4)
+    parts = []
+    for first in range(0, rows, step):
+        middle = first + step // 2
+        near = (..., slice(max(0, middle - window_rows // 2), middle + window_rows // 2))
+        scale = _median_and_spread(values[near], cord[near], seen[near])
+        part = (..., slice(first, first + step))
+        parts.append(_scaled(values[part], cord[part], *scale))
+    return torch.cat(parts, dim=2)
+
+
+def _scaled(values: torch.Tensor, cord: torch.Tensor, median: float, spread: float) -> torch.Tensor:
+    if spread == 0:
+        return torch.zeros_like(values)
+    return ((values - median) / spread).clamp(-_CLIP, _CLIP) * _HALF * cord
+
+
+def _median_and_spread(
+    values: torch.Tensor, cord: torch.Tensor, seen: torch.Tensor
+) -> tuple[float, float]:
+    """Return both; the spread is negative where the fluid is darker, 0 where there is no cord."""
+    core = values[cord > _CORE]
+    if len(core) < _FEWEST_VOXELS:
+        core = values[cord > _HALF]
+    if len(core) < _FEWEST_VOXELS:
+        return 0.0, 0.0
+    low, median, high = torch.quantile(core, core.new_tensor(_QUARTILES)).tolist()
+    spread = max((high - low) / _QUARTILES_APART, 1e-3 * max(abs(low), abs(high)), 1e-6)
+    width = 2 * _RING_VOXELS + 1
+    near = F.max_pool3d(
+        (cord > 0).float()[None], (width, width, 1), stride=1, padding=(_RING_VOXELS,) * 2 + (0,)
+    )[0]
+    ring = values[(near > 0) & (cord == 0) & seen]
+    darker = len(ring) > 0 and float(ring.median()) < median
+    return median, -spread if darker else spread
