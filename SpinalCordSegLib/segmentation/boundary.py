@@ -1,9 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""From which probability on a voxel is cord: it depends on the fluid around.
+"""From which probability on a voxel is cord: it depends on the fluid around, and on the voxel.
 
 Of one and the same cord a network sees more where the fluid is darker than the cord, as in T1w
 images, than where it is brighter. The two thresholds that make up for it are set on pairs of scans
 of the same person, without a reference.
+
+Both move the outline by a fraction of a millimetre. Where voxels are nearly as wide as the cord, as
+across sagittal slices, most are partly cord, and they would take in whole voxels more.
 """
 
 from __future__ import annotations
@@ -14,6 +17,7 @@ import numpy as np
 from scipy import ndimage
 
 from ..weights.specification import WeightsSpecification
+from .along_curve import StraightBlock
 
 # Between these contrasts the threshold goes from the one for dark to the one for bright fluid.
 _DARK, _BRIGHT = -0.3, 0.1
@@ -21,30 +25,33 @@ _DARK, _BRIGHT = -0.3, 0.1
 _FLUID_MM = (0.7, 2.5)
 _NEIGHBOURHOOD_MM = 10.0
 _MOST_ROWS = 60
+# Between these widths of a voxel the threshold goes over to the one for voxels that are partly
+# cord; set on synthetic sagittal scans.
+_FINE_MM, _COARSE_MM = 1.2, 3.0
+_PARTLY_CORD = 0.65
 
 
 def boundary_threshold(
-    specification: WeightsSpecification,
-    values: np.ndarray,
-    probability: np.ndarray,
-    spacing_mm: Sequence[float],
+    specification: WeightsSpecification, block: StraightBlock, probability: np.ndarray
 ) -> float:
     """Return the probability from which on a voxel is cord.
 
     Parameters
     ----------
     specification : WeightsSpecification
-        Of the network that gave the probability.
-    values, probability : ndarray, (X, Y, Z)
-        The block around the curve; NaN outside the image.
-    spacing_mm : (x, y, z)
-        Of the block.
+        Of the network that gave the probability; one with a single threshold keeps it.
+    block : StraightBlock
+        The image around the curve.
+    probability : ndarray, (X, Y, Z)
+        On the block.
     """
     dark, bright = specification.dark_fluid_threshold, specification.threshold
     if dark is None:
         return bright
-    contrast = fluid_contrast(values, probability, spacing_mm)
-    return float(np.interp(contrast, (_DARK, _BRIGHT), (dark, bright)))
+    contrast = fluid_contrast(block.values, probability, block.spacing_mm)
+    fine = float(np.interp(contrast, (_DARK, _BRIGHT), (dark, bright)))
+    widest = max(block.image_spacing_mm[:2])
+    return float(np.interp(widest, (_FINE_MM, _COARSE_MM), (fine, max(fine, _PARTLY_CORD))))
 
 
 def fluid_contrast(

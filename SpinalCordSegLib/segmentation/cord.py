@@ -96,7 +96,7 @@ def segment_cord(
     probability = unstraighten(block, along, volume.shape)
 
     if threshold is None:
-        threshold = boundary_threshold(weights.specification, block.values, along, spacing)
+        threshold = boundary_threshold(weights.specification, block, along)
     slice_mm = ordered.GetSpacing()[2]
     believed = drop_unsure_ends(probability >= threshold, probability, slice_mm)
     cleaned = clean_cord_mask(believed, curve, slice_mm)

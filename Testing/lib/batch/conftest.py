@@ -64,3 +64,16 @@ def a_result(image: sitk.Image) -> Result:
     return Result(
         mask, {"cord": mask}, {"cord": probability}, Centerline(np.array(points)), (), provenance
     )
+
+
+@pytest.fixture
+def phantoms(tmp_path: Path, checkout: Path) -> Path:
+    """Three pieces of the phantom in a folder `in`, small enough to take a moment each."""
+    phantom = sitk.ReadImage(checkout / "Resources" / "sample" / "phantom_t2w.nii.gz")
+    size = phantom.GetSize()
+    (tmp_path / "in").mkdir()
+    for n in range(3):
+        low = [size[0] // 2 - 20, 0, size[2] // 2 - 20 + 4 * n]
+        piece = sitk.RegionOfInterest(phantom, [min(40, size[0]), size[1], 24], low)
+        sitk.WriteImage(piece, tmp_path / "in" / f"p{n}.nii.gz")
+    return tmp_path

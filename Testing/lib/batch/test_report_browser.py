@@ -6,6 +6,8 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -266,3 +268,28 @@ def test_where_the_browser_keeps_nothing_the_page_says_so(driver: Any, report: P
         driver.execute_cdp_cmd("Page.removeScriptToEvaluateOnNewDocument", added)
         driver.execute_script("window.onbeforeunload = null")
     assert "save the marks" in notice
+
+
+def test_what_is_marked_as_failed_is_done_again_and_nothing_else(
+    driver: Any, phantoms: Path, checkout: Path
+) -> None:
+    """The whole way: a batch, its report, a mark, the file of marks, the batch again."""
+    output = phantoms / "out"
+    command = [sys.executable, "-m", "SpinalCordSegLib", "batch", str(phantoms / "in")]
+    command += ["-o", str(output), "--progress", "none"]
+    subprocess.run(command, cwd=checkout, check=True)
+    before = {path: path.stat().st_mtime_ns for path in output.glob("*_label-SC_mask.nii.gz")}
+    assert len(before) == 3
+    driver.execute_cdp_cmd(
+        "Browser.setDownloadBehavior", {"behavior": "allow", "downloadPath": str(phantoms)}
+    )
+    (report,) = output.glob("*.html")
+    driver.get(report.as_uri())
+    _wait(lambda: driver.find_elements(By.CSS_SELECTOR, "#detail h2"))
+    _press(driver, "j")
+    assert _title(driver) == "p1"
+    _press(driver, "f", "s")
+    marks = _downloaded(phantoms, "qc_marks.json")
+    subprocess.run([*command, "--qc", str(marks), "--only-failed"], cwd=checkout, check=True)
+    again = [path.name for path, written in before.items() if path.stat().st_mtime_ns != written]
+    assert again == ["p1_label-SC_mask.nii.gz"]

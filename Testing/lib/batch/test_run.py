@@ -227,7 +227,8 @@ def test_killed_between_two_files(study: Path, monkeypatch: pytest.MonkeyPatch) 
 
 
 def test_two_batches_in_one_folder_are_refused(study: Path) -> None:
-    with run._alone_in(_made(study / "out")), pytest.raises(SpinalCordSegError, match="another"):
+    (study / "out").mkdir()
+    with run._alone_in(study / "out"), pytest.raises(SpinalCordSegError, match="another"):
         _run(study)
 
 
@@ -264,19 +265,6 @@ def test_the_command_says_what_failed(study: Path, capfd: pytest.CaptureFixture[
     assert lines[-1]["result"][0].endswith("batch.json")
     assert any("4 of 4 scans, 2 failed" in line.get("message", "") for line in lines)
     assert "2 of 4 scans failed" in err
-
-
-@pytest.fixture
-def phantoms(tmp_path: Path, checkout: Path) -> Path:
-    """Three pieces of the phantom, small enough to take a moment each."""
-    phantom = sitk.ReadImage(checkout / "Resources" / "sample" / "phantom_t2w.nii.gz")
-    size = phantom.GetSize()
-    folder = _made(tmp_path / "in")
-    for n in range(3):
-        low = [size[0] // 2 - 20, 0, size[2] // 2 - 20 + 4 * n]
-        piece = sitk.RegionOfInterest(phantom, [min(40, size[0]), size[1], 24], low)
-        sitk.WriteImage(piece, folder / f"p{n}.nii.gz")
-    return tmp_path
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="no such signal")
@@ -316,8 +304,3 @@ def _undated(content: bytes) -> bytes:
     if not content.startswith(b"NRRD"):
         return content
     return b"\n".join(line for line in content.split(b"\n") if not line.startswith(b"# "))
-
-
-def _made(folder: Path) -> Path:
-    folder.mkdir(parents=True, exist_ok=True)
-    return folder

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The threshold follows the fluid around the cord."""
+"""The threshold follows the fluid around the cord, and how wide the voxels are."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from SpinalCordSegLib.segmentation.along_curve import StraightBlock
 from SpinalCordSegLib.segmentation.boundary import boundary_threshold, fluid_contrast
-from SpinalCordSegLib.weights import load_weights
+from SpinalCordSegLib.weights import WeightsSpecification, load_weights
 
 SPACING = (0.5, 0.5, 1.0)
 OWN = load_weights("cord").specification
@@ -25,20 +26,37 @@ def _block(fluid: float, cord: float = 100.0) -> tuple[np.ndarray, np.ndarray]:
     return values, (radius < 5) * 0.9
 
 
+def _threshold(
+    specification: WeightsSpecification, fluid: float, voxel_mm: tuple[float, float] = (0.5, 0.5)
+) -> float:
+    values, probability = _block(fluid)
+    block = StraightBlock(values, np.zeros((8, 2)), 0, np.arange(8.0), (*voxel_mm, 1.0), SPACING)
+    return boundary_threshold(specification, block, probability)
+
+
 @pytest.mark.parametrize(("fluid", "threshold"), [(200.0, 0.3), (20.0, 0.6)])
 def test_bright_and_dark_fluid_have_a_threshold_each(fluid: float, threshold: float) -> None:
-    assert boundary_threshold(BOTH, *_block(fluid), SPACING) == pytest.approx(threshold)
+    assert _threshold(BOTH, fluid) == pytest.approx(threshold)
+
+
+@pytest.mark.parametrize("voxel_mm", [(4.0, 0.6), (0.6, 4.0)])
+def test_voxels_that_are_partly_cord_must_be_mostly_cord(voxel_mm: tuple[float, float]) -> None:
+    assert _threshold(BOTH, 200.0, (1.0, 1.0)) == pytest.approx(0.3)
+    assert 0.3 < _threshold(BOTH, 200.0, (2.0, 1.0)) < 0.6
+    assert _threshold(BOTH, 200.0, voxel_mm) > 0.6
+    high = replace(BOTH, threshold=0.9)
+    assert _threshold(high, 200.0, voxel_mm) == pytest.approx(0.9)
 
 
 def test_the_threshold_changes_gradually_between_them() -> None:
-    found = [boundary_threshold(BOTH, *_block(fluid), SPACING) for fluid in np.arange(80, 112, 2.0)]
+    found = [_threshold(BOTH, fluid) for fluid in np.arange(80, 112, 2.0)]
     assert np.all(np.diff(found) <= 1e-9)
     assert max(-np.diff(found)) < 0.1
 
 
 def test_weights_with_one_threshold_keep_it() -> None:
     plain = replace(OWN, threshold=0.35, dark_fluid_threshold=None)
-    assert boundary_threshold(plain, *_block(20.0), SPACING) == 0.35
+    assert _threshold(plain, 20.0, (4.0, 1.0)) == 0.35
 
 
 def test_scale_and_offset_of_the_intensities_do_not_matter() -> None:
