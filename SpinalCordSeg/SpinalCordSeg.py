@@ -178,8 +178,7 @@ class SpinalCordSegWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
 
     def onApply(self, _checked: bool = False) -> None:
         """Segment, after what is missing was installed with the user's consent."""
-        parameters = self._parameters
-        published = parameters.weights is Weights.PUBLISHED or parameters.lesion
+        published = self._parameters.weights is Weights.PUBLISHED
         when_all_is_there(self._run, self._status, published, self._segment)
 
     def onCancel(self, _checked: bool = False) -> None:

@@ -140,8 +140,7 @@ class SegmentEditorEffect(AbstractScriptedSegmentEditorEffect):
 
     def onApply(self, _checked: bool = False) -> None:
         """Segment, after what is missing was installed with the user's consent."""
-        published = "lesion" in self._structures()
-        when_all_is_there(self._run, self._status, published, self._segment)
+        when_all_is_there(self._run, self._status, published=False, then=self._segment)
 
     def onCancel(self, _checked: bool = False) -> None:
         """End the run; the segmentation stays as it was."""

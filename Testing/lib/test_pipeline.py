@@ -245,12 +245,36 @@ def test_wrong_arguments_are_refused(
         scs.segment(phantom[0], **arguments)
 
 
-def test_lesions_need_weights_that_the_user_fetches(
+def test_published_lesion_weights_must_be_fetched(
     phantom: tuple[sitk.Image, sitk.Image], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("SPINALCORDSEG_WEIGHTS", str(tmp_path))
     with pytest.raises(scs.WeightsMissing, match="weights fetch"):
-        scs.segment(phantom[0], structures=("lesion",), device="cpu")
+        scs.segment(phantom[0], structures=("lesion",), weights="sct", device="cpu")
+
+
+def test_a_lesion_is_found_and_a_healthy_cord_has_none(
+    phantom: tuple[sitk.Image, sitk.Image], result: scs.Result
+) -> None:
+    """The phantom's cord is healthy; one lesion is painted a third of the way to the fluid."""
+    image, cord = (sitk.GetArrayFromImage(part).astype(float) for part in phantom)
+    inside = np.argwhere(cord > 0)
+    middle = inside[len(inside) // 2]
+    spacing = np.array(phantom[0].GetSpacing()[::-1])
+    away = np.indices(cord.shape).transpose(1, 2, 3, 0) - middle
+    ball = (np.linalg.norm(away * spacing, axis=-1) < 3) & (cord > 0)
+    fluid = np.percentile(image, 99)
+    ill = image + ball * 0.4 * (fluid - np.median(image[cord > 0]))
+    painted = sitk.GetImageFromArray(ill.astype(np.float32))
+    painted.CopyInformation(phantom[0])
+    found = {}
+    for name, scan in (("healthy", phantom[0]), ("ill", painted)):
+        wanted = scs.segment(
+            scan, structures=("lesion",), centerline=result.centerline, device="cpu"
+        )
+        found[name] = sitk.GetArrayFromImage(wanted.masks["lesion"]) > 0
+    assert not found["healthy"].any()
+    assert 2 * (found["ill"] & ball).sum() > 0.5 * (found["ill"].sum() + ball.sum())
 
 
 def test_gray_and_white_matter_fill_the_cord(shared: Path) -> None:

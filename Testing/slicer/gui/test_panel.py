@@ -312,9 +312,8 @@ def test_packages_are_installed_with_consent_alone(
     assert len(runs) == 1
 
 
-@pytest.mark.parametrize("wanted", ["published", "lesion"])
 def test_published_weights_are_fetched_with_consent_alone(
-    panel: Any, runs: list[FakeRun], desk: Desk, monkeypatch: pytest.MonkeyPatch, wanted: str
+    panel: Any, runs: list[FakeRun], desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fetched: list[FakeRun] = []
 
@@ -324,10 +323,7 @@ def test_published_weights_are_fetched_with_consent_alone(
 
     monkeypatch.setattr(weights, "offer", lambda name: "t2_ctr 1.6 MB, licence: none stated")
     monkeypatch.setattr(weights, "fetch", fetch)
-    if wanted == "lesion":
-        click_box(panel.ui.lesionCheckBox)
-    else:
-        choose(panel.ui.weightsComboBox, "Published, by contrast (download)")
+    choose(panel.ui.weightsComboBox, "Published, by contrast (download)")
     desk.dialogs.answer = False
     click(panel.ui.applyButton)
     assert "t2_ctr 1.6 MB, licence: none stated" in desk.dialogs.said[0]
@@ -340,7 +336,14 @@ def test_published_weights_are_fetched_with_consent_alone(
     fetched[0].end(("t2_ctr.safetensors",))
     wait_until(lambda: bool(runs), 5)
     assert panel.ui.cancelButton.enabled
-    assert runs[0].asked["weights"] == ("default" if wanted == "lesion" else "sct")
+    assert runs[0].asked["weights"] == "sct"
+
+
+def test_lesions_need_no_download(panel: Any, runs: list[FakeRun], desk: Desk) -> None:
+    click_box(panel.ui.lesionCheckBox)
+    click(panel.ui.applyButton)
+    assert not desk.dialogs.said
+    assert runs[0].asked["weights"] == "default" and "lesion" in runs[0].asked["structures"]
 
 
 def test_weights_are_imported_with_consent_alone(
