@@ -28,7 +28,7 @@ _MOST_ROWS = 60
 # Between these widths of a voxel the threshold goes over to the one for voxels that are partly
 # cord; set on synthetic sagittal scans.
 _FINE_MM, _COARSE_MM = 1.2, 3.0
-_PARTLY_CORD = 0.65
+_PARTLY_CORD = 0.6
 
 
 def boundary_threshold(

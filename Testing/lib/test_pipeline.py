@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 import torch
+from scipy import ndimage
 
 import SpinalCordSegLib as scs
 from SpinalCordSegLib.evaluation.metrics import (
@@ -258,9 +259,9 @@ def test_a_lesion_is_found_and_a_healthy_cord_has_none(
 ) -> None:
     """The phantom's cord is healthy; one lesion is painted a third of the way to the fluid."""
     image, cord = (sitk.GetArrayFromImage(part).astype(float) for part in phantom)
-    inside = np.argwhere(cord > 0)
-    middle = inside[len(inside) // 2]
     spacing = np.array(phantom[0].GetSpacing()[::-1])
+    depth = ndimage.distance_transform_edt(cord, spacing)
+    middle = np.unravel_index(depth.argmax(), depth.shape)
     away = np.indices(cord.shape).transpose(1, 2, 3, 0) - middle
     ball = (np.linalg.norm(away * spacing, axis=-1) < 3) & (cord > 0)
     fluid = np.percentile(image, 99)
@@ -274,7 +275,8 @@ def test_a_lesion_is_found_and_a_healthy_cord_has_none(
         )
         found[name] = sitk.GetArrayFromImage(wanted.masks["lesion"]) > 0
     assert not found["healthy"].any()
-    assert 2 * (found["ill"] & ball).sum() > 0.5 * (found["ill"].sum() + ball.sum())
+    assert (found["ill"] & ball).sum() > 0.25 * ball.sum()
+    assert (found["ill"] & ball).sum() > 0.5 * found["ill"].sum()
 
 
 def test_gray_and_white_matter_fill_the_cord(shared: Path) -> None:
