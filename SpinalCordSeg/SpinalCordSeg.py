@@ -22,15 +22,16 @@ from slicer.util import VTKObservationMixin
 from SpinalCordSegCore import dependencies
 from SpinalCordSegCore import logic as core
 from SpinalCordSegCore.messages import Failure
+from SpinalCordSegGui.batch_section import BatchSection
 from SpinalCordSegGui.consent import when_all_is_there
 from SpinalCordSegGui.log_view import LogView
 from SpinalCordSegGui.parameters import (
     CenterlineSource,
-    Refinement,
     SpinalCordSegParameters,
     Weights,
     missing_input,
-    structures_of,
+    needs_published,
+    settings_of,
 )
 from SpinalCordSegGui.results_section import ResultsSection
 from SpinalCordSegGui.run_progress import RunProgress
@@ -141,9 +142,10 @@ class SpinalCordSegWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
 
         self._status = StatusLine(self.ui)
         log = LogView(self.ui)
-        self._run = RunProgress(self.ui.progressBar, self._status, self._updateGui, log.show)
+        self._run = RunProgress(self.ui.progressBar, self._status, self._updateGui, log.part())
         WeightsSection(self.ui, self._run, self._status)
         self._results = ResultsSection(self.ui)
+        self._batch = BatchSection(self.ui, self.logic, log.part())
         self.ui.applyButton.connect("clicked(bool)", self.onApply)
         self.ui.cancelButton.connect("clicked(bool)", self.onCancel)
         self.ui.weightsPathLineEdit.connect("currentPathChanged(QString)", self._onWeightsFile)
@@ -156,6 +158,7 @@ class SpinalCordSegWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
     def cleanup(self) -> None:
         """Let go of everything; Slicer calls this when the application closes."""
         self._run.stop()
+        self._batch.stop()
         self._useParameters(None)
         self.removeObservers()
 
@@ -178,7 +181,7 @@ class SpinalCordSegWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
 
     def onApply(self, _checked: bool = False) -> None:
         """Segment, after what is missing was installed with the user's consent."""
-        published = self._parameters.weights is Weights.PUBLISHED
+        published = needs_published(self._parameters)
         when_all_is_there(self._run, self._status, published, self._segment)
 
     def onCancel(self, _checked: bool = False) -> None:
@@ -199,16 +202,8 @@ class SpinalCordSegWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         try:
             run = self.logic.segment(
                 volume,
-                structures=structures_of(parameters),
-                contrast=parameters.contrast.value,
                 centerline=_centerline_of(parameters),
-                refine=None
-                if parameters.refinement is Refinement.NONE
-                else parameters.refinement.value,
-                weights=parameters.weightsFile
-                if parameters.weights is Weights.FILE
-                else parameters.weights.value,
-                device=parameters.device.value,
+                **settings_of(parameters),
                 wait=False,
                 progress=self._run.show,
                 finished=finished,
@@ -256,6 +251,7 @@ class SpinalCordSegWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         ui.inputsCollapsibleButton.setEnabled(not running)
         ui.advancedCollapsibleButton.setEnabled(not running)
         self._results.update(parameters, running)
+        self._batch.update(parameters)
         if parameters is None:
             return
         curve = parameters.centerline is CenterlineSource.CURVE

@@ -265,7 +265,8 @@ def batch_command(arguments: argparse.Namespace, report: Reporter) -> list[Path]
 
 def report_command(arguments: argparse.Namespace, report: Reporter) -> list[Path]:
     """Write the QC report of a folder of results."""
-    from .batch.report import REPORT_NAME, write_report
+    from .batch.records import REPORT_NAME
+    from .batch.report import write_report
     from .output import check_output
 
     path = arguments.output or arguments.folder / REPORT_NAME

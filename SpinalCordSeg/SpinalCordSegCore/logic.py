@@ -5,10 +5,13 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from SpinalCordSegLib.labels import STRUCTURES
 
+from .batch import BatchOutcome, start_batch
+from .command_run import CommandRun
 from .messages import Failure
 from .outcome import Outcome, Target, show_finding, show_findings
 from .run import Progress, Request, Run
@@ -110,6 +113,54 @@ class SpinalCordSegLogic:
             deliverAll = functools.partial(show_findings, target, browserNode)
             run = SequenceRun(browserNode, start, deliverAll, progress, finished)
         return run.wait() if wait else run
+
+    def segmentFolder(
+        self,
+        scans: str | Path,
+        results: str | Path,
+        structures: Sequence[str] = ("cord",),
+        contrast: str = "auto",
+        refine: str | None = None,
+        weights: str | Sequence[str] = "default",
+        device: str = "auto",
+        retryFailed: bool = False,
+        progress: Progress | None = None,
+        finished: Callable[[BatchOutcome | None, Failure | None], None] | None = None,
+    ) -> CommandRun:
+        """Segment all scans of a folder, or of a BIDS dataset, in another process.
+
+        The scene has no part in it: results are files, and a report to look at them.
+
+        Parameters
+        ----------
+        scans, results, retryFailed, progress, finished
+            As :func:`~.batch.start_batch`.
+        structures, contrast, refine, weights, device
+            As for :meth:`segment`; the contrast is one for all, unless it is ``auto``.
+
+        Returns
+        -------
+        CommandRun
+            To be polled.
+
+        Raises
+        ------
+        Failure
+            If it cannot be started; whatever goes wrong later is told to ``finished``.
+        """
+        return start_batch(
+            scans,
+            results,
+            _known(structures),
+            contrast,
+            refine,
+            _named(weights),
+            device,
+            retryFailed,
+            progress,
+            finished,
+            self._command,
+        )
 
 
 def _named(weights: str | Sequence[str]) -> tuple[str, ...]:

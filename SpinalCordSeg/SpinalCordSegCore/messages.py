@@ -84,6 +84,16 @@ def from_worker(error: Mapping[str, Any]) -> Failure:
     return Failure(kind, message, remedy)
 
 
+def from_batch(error: Mapping[str, Any]) -> Failure:
+    """Return the failure of a batch: as it tells it where its folders, or their disk, are wrong."""
+    failure = from_worker(error)
+    if failure.kind not in ("input", "no_disk"):
+        return failure
+    # Folders are not chosen by options here.
+    remedy = str(error.get("remedy", "")).removesuffix(" with -o")
+    return Failure(failure.kind, str(error.get("message", "")), remedy)
+
+
 def cancelled() -> Failure:
     """The user stopped the run."""
     return Failure("cancelled", "the run was cancelled", "press Apply to start again")
@@ -91,12 +101,22 @@ def cancelled() -> Failure:
 
 def crashed(status: int) -> Failure:
     """The worker ended without a word, as when the system ends what takes too much memory."""
-    how = f"was ended by signal {-status}" if status < 0 else f"ended with status {status}"
     return Failure(
         "crash",
-        f"the process that segments {how} before it was done; the scene is as it was",
+        f"the process that segments {_ended(status)} before it was done; the scene is as it was",
         "close other programs to free memory and press Apply again; if it happens again, copy the "
         "log and report it",
+    )
+
+
+def batch_crashed(status: int) -> Failure:
+    """The worker of many scans ended without a word; what is done stays done."""
+    return Failure(
+        "crash",
+        f"the process that segments {_ended(status)} before all scans were done; what is done is "
+        "kept",
+        "close other programs to free memory and press Run, which goes on from there; if it "
+        "happens again, copy the log and report it",
     )
 
 
@@ -171,3 +191,7 @@ def broken_result(reason: str) -> Failure:
         f"the result could not be read ({reason}); the scene is as it was",
         "press Apply again; if it happens again, copy the log and report it",
     )
+
+
+def _ended(status: int) -> str:
+    return f"was ended by signal {-status}" if status < 0 else f"ended with status {status}"

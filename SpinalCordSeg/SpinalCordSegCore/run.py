@@ -150,12 +150,9 @@ class Run:
     def _start_worker(self) -> Worker:
         request, folder = self._request, self._folder.path
         arguments = ["segment", str(folder / f"{STEM}.nrrd"), "-o", str(folder / "result")]
-        arguments += ["--structures", ",".join(_WORDS[name] for name in request.structures)]
-        arguments += ["--contrast", request.contrast, "--device", self._device]
-        if request.weights:
-            arguments += ["--weights", *request.weights]
-        if request.refine is not None:
-            arguments += ["--refine", request.refine]
+        arguments += settings_arguments(
+            request.structures, request.contrast, request.refine, request.weights, self._device
+        )
         if request.centerline is not None:
             arguments += ["--centerline", str(self._curve_file)]
         return Worker(arguments, self._command)
@@ -200,3 +197,20 @@ class Run:
         self.isRunning = False
         self.outcome, self.failure = outcome, failure
         self._finished(outcome, failure)
+
+
+def settings_arguments(
+    structures: Sequence[str],
+    contrast: str,
+    refine: str | None,
+    weights: Sequence[str],
+    device: str,
+) -> list[str]:
+    """Return what the command line is told of the settings that one scan and many have."""
+    arguments = ["--structures", ",".join(_WORDS[name] for name in structures)]
+    arguments += ["--contrast", contrast, "--device", device]
+    if weights:
+        arguments += ["--weights", *weights]
+    if refine is not None:
+        arguments += ["--refine", refine]
+    return arguments

@@ -4,82 +4,14 @@
 from __future__ import annotations
 
 import contextlib
-import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
 from SpinalCordSegLib.errors import SpinalCordSegError
 
-from .messages import Failure, cancelled, crashed, from_worker
-from .worker import Worker
-
-Progress = Callable[[float, str], None]
-Finished = Callable[[Any, "Failure | None"], None]
-
-
-class WeightsRun:
-    """Weights being fetched or imported in another process; polled like any run.
-
-    Parameters
-    ----------
-    arguments : sequence of str
-        Of the command line.
-    progress, finished : callable, optional
-        ``progress(fraction, message)``; ``finished(files, failure)``, once, one of them None.
-    command : sequence of str, optional
-        Starts the command line; for tests.
-    """
-
-    def __init__(
-        self,
-        arguments: Sequence[str],
-        progress: Progress | None = None,
-        finished: Finished | None = None,
-        command: Sequence[str] | None = None,
-    ) -> None:
-        self._progress = progress or (lambda fraction, message: None)
-        self._finished = finished or (lambda files, failure: None)
-        self._start, self._seconds = time.monotonic(), 0.0
-        self._worker = Worker(arguments, command)
-        self.isRunning = True
-
-    @property
-    def log(self) -> str:
-        """What the process said."""
-        return self._worker.log
-
-    @property
-    def secondsElapsed(self) -> float:
-        """How long the run has taken, or took."""
-        return time.monotonic() - self._start if self.isRunning else self._seconds
-
-    def poll(self) -> None:
-        """Deliver progress and, once, the end; never waits."""
-        if not self.isRunning:
-            return
-        for fraction, message in self._worker.progress():
-            self._progress(fraction, message)
-        end = self._worker.end()
-        if end is None:
-            return
-        self._worker.kill()
-        if end.files is not None:
-            self._end(end.files, None)
-        else:
-            self._end(None, from_worker(end.error) if end.error else crashed(end.status))
-
-    def cancel(self) -> None:
-        """End the process; what was installed already stays."""
-        if self.isRunning:
-            self._worker.kill()
-            self._worker.progress()
-            self._end(None, cancelled())
-
-    def _end(self, files: Any, failure: Failure | None) -> None:
-        self._seconds = time.monotonic() - self._start
-        self.isRunning = False
-        self._finished(files, failure)
+from .command_run import CommandRun, Finished, Progress
+from .messages import Failure, crashed, from_worker
+from .worker import WorkerEnd
 
 
 def offer(name: str = "sct") -> str | None:
@@ -109,9 +41,10 @@ def fetch(
     progress: Progress | None = None,
     finished: Finished | None = None,
     command: Sequence[str] | None = None,
-) -> WeightsRun:
+) -> CommandRun:
     """Start to download published weights; ask the user before, with :func:`offer`."""
-    return WeightsRun(["weights", "fetch", name, "--yes"], progress, finished, command)
+    arguments = ["weights", "fetch", name, "--yes"]
+    return CommandRun(arguments, _files, progress, finished, command)
 
 
 def import_offer(path: str) -> str:
@@ -134,9 +67,10 @@ def import_files(
     progress: Progress | None = None,
     finished: Finished | None = None,
     command: Sequence[str] | None = None,
-) -> WeightsRun:
+) -> CommandRun:
     """Start to install published weights from a file; ask the user before."""
-    return WeightsRun(["weights", "import", path, "--yes"], progress, finished, command)
+    arguments = ["weights", "import", path, "--yes"]
+    return CommandRun(arguments, _files, progress, finished, command)
 
 
 def cached_bytes() -> int:
@@ -167,6 +101,12 @@ def clear() -> int:
                 ) from error
             freed += size
         return freed
+
+
+def _files(end: WorkerEnd) -> tuple[Path, ...]:
+    if end.files is None:
+        raise from_worker(end.error) if end.error else crashed(end.status)
+    return end.files
 
 
 def _cached() -> list[Path]:

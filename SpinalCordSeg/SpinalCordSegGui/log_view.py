@@ -1,15 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The log of a run, and a button that copies it."""
+"""The log of the runs, and a button that copies it."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import qt
 
 
 class LogView:
-    """Shows a growing log.
+    """Shows the growing logs of runs that may go on beside each other, one below the other.
 
     Parameters
     ----------
@@ -19,11 +20,24 @@ class LogView:
 
     def __init__(self, ui: Any) -> None:
         self._text = ui.logTextEdit
+        self._logs: list[str] = []
         self._shown = ""
         ui.copyLogButton.connect("clicked(bool)", self._copy)
 
-    def show(self, log: str) -> None:
-        """Show the whole log, its end in sight."""
+    def part(self) -> Callable[[str], None]:
+        """Return what shows the whole log of one kind of run."""
+        number = len(self._logs)
+        self._logs.append("")
+
+        def show(log: str) -> None:
+            self._logs[number] = log
+            self._showAll()
+
+        return show
+
+    def _showAll(self) -> None:
+        """Show all logs, their end in sight."""
+        log = "\n\n".join(filter(None, self._logs))
         if log == self._shown:
             return
         self._shown = log

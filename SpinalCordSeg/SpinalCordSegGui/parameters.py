@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import enum
+from typing import Any
 
 from slicer import (
     vtkMRMLMarkupsCurveNode,
@@ -141,18 +142,40 @@ def structures_of(parameters: SpinalCordSegParameters) -> tuple[str, ...]:
     return tuple(name for name, wanted in ticked.items() if wanted)
 
 
-def missing_input(parameters: SpinalCordSegParameters) -> str:
-    """Return what the user has to choose before a run can start; empty if nothing."""
-    if parameters.inputVolume is None:
-        return _("Select an input volume first.")
+def settings_of(parameters: SpinalCordSegParameters) -> dict[str, Any]:
+    """Return the settings that one scan and many have, as ``SpinalCordSegLogic`` takes them."""
+    refinement, weights = parameters.refinement, parameters.weights
+    return {
+        "structures": structures_of(parameters),
+        "contrast": parameters.contrast.value,
+        "refine": None if refinement is Refinement.NONE else refinement.value,
+        "weights": parameters.weightsFile if weights is Weights.FILE else weights.value,
+        "device": parameters.device.value,
+    }
+
+
+def needs_published(parameters: SpinalCordSegParameters) -> bool:
+    """Tell whether weights are wanted that have to be downloaded once."""
+    return parameters.weights is Weights.PUBLISHED
+
+
+def missing_settings(parameters: SpinalCordSegParameters) -> str:
+    """Return which setting the user has to choose before any run; empty if none."""
     if not structures_of(parameters):
         return _("Tick at least one structure first.")
+    if parameters.weights is Weights.FILE and not parameters.weightsFile:
+        return _("Select a weights file first, or take the default weights.")
+    return ""
+
+
+def missing_input(parameters: SpinalCordSegParameters) -> str:
+    """Return what the user has to choose before a scan can be segmented; empty if nothing."""
+    if parameters.inputVolume is None:
+        return _("Select an input volume first.")
     if parameters.centerline is CenterlineSource.CURVE and parameters.centerlineCurve is None:
         return _("Select a curve first, or let the centerline be found automatically.")
     if parameters.centerline is CenterlineSource.POINTS:
         points = parameters.centerlinePoints
         if points is None or points.GetNumberOfDefinedControlPoints() < 2:
             return _("Click two or more points in the cord first.")
-    if parameters.weights is Weights.FILE and not parameters.weightsFile:
-        return _("Select a weights file first, or take the default weights.")
-    return ""
+    return missing_settings(parameters)

@@ -142,11 +142,17 @@ def _mean_area_text(tableNode: Any, curveNode: Any, points: Any) -> str:
         for number in range(2)
     ]
     try:
-        area, count = areas.mean_area(tableNode, *ends)
+        mean = areas.mean_area(tableNode, *ends)
     except Failure as failure:
         return str(failure)
-    return _("{area:.1f} mm² over {length:.0f} mm ({count} slices)").format(
-        area=area, length=abs(ends[1] - ends[0]), count=count
+    text = _("{area:.1f} mm² over {length:.0f} mm ({count} slices; cut and left out: {cut})")
+    if not mean.left_out:
+        text = _("{area:.1f} mm² over {length:.0f} mm ({count} slices)")
+    return text.format(
+        area=mean.area_mm2,
+        length=abs(ends[1] - ends[0]),
+        count=mean.slices,
+        cut=mean.left_out,
     )
 
 

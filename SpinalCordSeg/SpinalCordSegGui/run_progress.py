@@ -12,6 +12,8 @@ from slicer.i18n import tr as _
 from .status_line import StatusLine
 
 _POLL_MS = 100
+# From here on minutes tell more.
+_SECONDS_UP_TO = 300
 
 
 class RunProgress:
@@ -87,11 +89,17 @@ class RunProgress:
         if self._run is not run:  # its end has started another
             return
         if run.isRunning:
-            seconds = f"{run.secondsElapsed:.0f}"
-            text = _("{message} – {seconds} s").format(message=self._message, seconds=seconds)
+            elapsed = _elapsed(run.secondsElapsed)
+            text = _("{message} – {elapsed}").format(message=self._message, elapsed=elapsed)
             self._status.say(text)
             return
         self._run = None
         self._timer.stop()
         self._bar.setVisible(False)
         self._changed()
+
+
+def _elapsed(seconds: float) -> str:
+    if seconds < _SECONDS_UP_TO:
+        return _("{count} s").format(count=f"{seconds:.0f}")
+    return _("{count} min").format(count=f"{seconds / 60:.0f}")

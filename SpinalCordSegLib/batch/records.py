@@ -20,6 +20,7 @@ from typing import Any
 from ..tables import csv_text
 
 STATE_FOLDER = ".spinalcordseg-batch"
+REPORT_NAME = "report.html"
 FORMAT = 1
 STATUSES = ("done", "failed", "excluded", "writing")
 

@@ -17,12 +17,11 @@ from ..labels import LABELS
 from ..output import all_or_none
 from ..resources import resources_folder
 from ..version import __version__
+from .records import REPORT_NAME
 from .report_outliers import LIMIT, outlying
 from .report_scans import ReportScan, find_scans, read_measures, read_scan
 
 Progress = Callable[[float, str], None]
-
-REPORT_NAME = "report.html"
 
 
 def write_report(

@@ -112,7 +112,7 @@ class BatchSummary:
         if self.changed:
             notes.append(
                 f"kept {self.changed} results whose input, settings or software changed since; "
-                "use --overwrite to replace them"
+                "use --overwrite to replace them, or choose another output folder"
             )
         if self.failed:
             count = self.new + self.earlier + self.failed

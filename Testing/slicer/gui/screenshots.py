@@ -30,7 +30,7 @@ from Testing.slicer.gui.desk import SAMPLE, Desk, click, open_desk, settle, wait
 from Testing.slicer.mrml import scene as scenes
 
 FIGURES = Path(__file__).resolve().parents[3] / "Resources" / "figures"
-NAMES = ("panel_empty", "panel_running", "panel_done", "effect", "review_list")
+NAMES = ("panel_empty", "panel_running", "panel_done", "panel_batch", "effect", "review_list")
 _WIDTH = 420
 
 
@@ -51,6 +51,8 @@ def main() -> None:
     _add_landmarks(desk, panel)
     _save(panel.parent, "panel_done")
     _save(panel.ui.reviewTable, "review_list")
+    _run_batch(panel)
+    _save(panel.parent, "panel_batch")
     _save(_effect(desk, volume), "effect")
     desk.close()
     patch.undo()
@@ -80,6 +82,23 @@ def _add_landmarks(desk: Desk, panel: Any) -> None:
         landmarks.AddControlPoint(*points.GetPoint(int(share * points.GetNumberOfPoints())))
     panel.ui.landmarksSelector.setCurrentNode(landmarks)
     settle()
+
+
+def _run_batch(panel: Any) -> None:
+    """Run the section "Many scans" on three scans, one of them of nothing."""
+    os.chdir(tempfile.mkdtemp())
+    Path("study").mkdir()
+    scan = sitk.ReadImage(str(SAMPLE))
+    for name, first in (("sub-01_T2w", 20), ("sub-02_T2w", 80)):
+        sitk.WriteImage(scan[:, first : first + 60, :], f"study/{name}.nii.gz")
+    sitk.WriteImage(0 * scan[:, :40, :], "study/sub-03_T2w.nii.gz")
+    ui = panel.ui
+    ui.resultsCollapsibleButton.collapsed = True
+    ui.batchCollapsibleButton.collapsed = False
+    ui.scansPathLineEdit.currentPath = "study"
+    ui.batchResultsPathLineEdit.currentPath = "study-results"
+    ui.batchRunButton.click()
+    wait_until(lambda: ui.batchRunButton.enabled, 600)
 
 
 def _effect(desk: Desk, volume: Any) -> Any:

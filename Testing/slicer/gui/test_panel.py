@@ -479,6 +479,10 @@ def test_the_mean_area_between_two_landmarks(done: Any, desk: Desk, outcome: Out
     landmarks.AddControlPoint(4, 3, 30.1)
     # Areas 60, 61, ... 64 mm2 every 10 mm: those at 20 and 30 mm lie between.
     assert done.ui.meanAreaLabel.text == "62.5 mm² over 20 mm (2 slices)"
+    fill_areas(outcome.tableNode, cut=3)
+    done.enter()
+    told = "62.0 mm² over 20 mm (1 slices; cut and left out: 1)"
+    assert done.ui.meanAreaLabel.text == told
 
 
 def test_the_phantom_is_segmented(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -543,9 +547,11 @@ def texts(table: Any) -> list[list[str]]:
     ]
 
 
-def fill_areas(tableNode: Any) -> None:
-    """Write areas of 60, 61, ... 64 mm2 every 10 mm into a table."""
+def fill_areas(tableNode: Any, cut: int | None = None) -> None:
+    """Write areas of 60, 61, ... 64 mm2 every 10 mm into a table; one slice may be cut."""
     from SpinalCordSegCore.areas import SliceAreas, write_table
 
-    number = np.arange(5)
-    write_table(tableNode, SliceAreas(number, number * 10.0, number * 0.0, {"cord": 60.0 + number}))
+    number, whole = np.arange(5), np.arange(5) != cut
+    write_table(
+        tableNode, SliceAreas(number, number * 10.0, number * 0.0, {"cord": 60.0 + number}, whole)
+    )

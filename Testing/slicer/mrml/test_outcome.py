@@ -19,9 +19,13 @@ from SpinalCordSegCore.areas import (
     ANGLE,
     AREA,
     POSITION,
+    WHOLE,
+    _image_of,
     mean_area,
+    new_table,
     position_along,
     slice_areas,
+    write_table,
 )
 from SpinalCordSegCore.correction import centerline_from_segment, restore_automatic_result
 from SpinalCordSegCore.logic import SpinalCordSegLogic
@@ -31,6 +35,10 @@ from SpinalCordSegCore.results import Results
 from SpinalCordSegCore.run import Finding
 from SpinalCordSegCore.segmentation import mask_of, segments_of, structure_of, write_mask
 from SpinalCordSegCore.volume import grid_of
+
+from SpinalCordSegLib.centerline.curve import Centerline
+from SpinalCordSegLib.measurement.cord import measure_cord
+from SpinalCordSegLib.measurement.summary import summarise_cord
 
 SIZE = (30, 55, 14)
 RADIUS, TILT = 5.0, np.radians(30)
@@ -101,15 +109,71 @@ def test_areas_are_those_across_the_cord(scene: Any) -> None:
 def test_the_table_and_the_mean_between_landmarks(outcome: Outcome) -> None:
     table = outcome.tableNode
     names = [table.GetColumnName(number) for number in range(table.GetNumberOfColumns())]
-    assert names == ["Slice", POSITION, AREA["cord"], AREA["lesion"], ANGLE]
-    area, count = mean_area(table, 25.0, 8.0)
-    assert area == pytest.approx(np.pi * RADIUS**2, rel=0.12)
-    assert count == 5
+    assert names == ["Slice", POSITION, AREA["cord"], AREA["lesion"], ANGLE, WHOLE]
+    mean = mean_area(table, 25.0, 8.0)
+    assert mean.area_mm2 == pytest.approx(np.pi * RADIUS**2, rel=0.12)
+    assert (mean.slices, mean.left_out) == (5, 0)
     assert position_along(outcome.curveNode, (1000.0, 0, 1000.0)) == pytest.approx(
         outcome.curveNode.GetCurveLengthWorld(), rel=0.02
     )
     with pytest.raises(Failure, match="no slice lies between"):
         mean_area(table, 900.0, 901.0)
+
+
+def test_the_mean_is_that_of_the_command_measure(scene: Any) -> None:
+    """The image's edge cuts the cord above, the end of the mask below."""
+    volume = scenes.add_array(scene, np.ones(SIZE, np.int16), MATRIX)
+    grid = grid_of(volume)
+    mask, curve = _cylinder()
+    mask[:, 36:, :] = False
+    mask = np.roll(mask, 19, axis=1)
+    curve[:, 1] += 19
+    mask[:16, :, 1] = False
+    mask[:, :, 0] = False
+    areas = slice_areas({"cord": mask, "gray_matter": mask}, curve, grid)
+    measured = measure_cord(_image_of(mask, grid), centerline=Centerline(grid.to_points(curve)))
+    rows = {row.slice: row for row in measured.slices}
+    assert areas.slices.tolist() == sorted(rows)
+    assert areas.whole.tolist() == [rows[k].whole for k in areas.slices]
+    assert 0 < (~areas.whole).sum() < len(rows)
+    assert areas.areas_mm2["cord"] == pytest.approx([rows[k].area_mm2 for k in areas.slices])
+
+    table = new_table(volume)
+    write_table(table, areas)
+    mean = mean_area(table, -1000, 1000)
+    summary = summarise_cord(measured)
+    assert (mean.slices, mean.left_out) == (summary.slices, summary.left_out)
+    assert mean.area_mm2 == pytest.approx(summary.statistics["area_mm2"].mean, abs=0.01)
+    assert areas.areas_mm2["cord"].mean() < 0.97 * mean.area_mm2
+    assert not areas.whole[0]
+    lowest = areas.positions_mm[0]
+    with pytest.raises(Failure, match="only cut slices lie between the two landmarks"):
+        mean_area(table, lowest - 1, lowest + 1)
+
+
+def test_a_slice_without_cord_is_none_of_the_cord(scene: Any) -> None:
+    volume = scenes.add_array(scene, np.ones(SIZE, np.int16), MATRIX)
+    mask, curve = _cylinder()
+    lesion = mask & (np.arange(SIZE[2]) > 7)
+    areas = slice_areas(
+        {"lesion": lesion, "cord": mask & (np.arange(SIZE[2]) < 10)}, curve, grid_of(volume)
+    )
+    assert areas.slices.tolist() == list(range(SIZE[2]))
+    assert not areas.whole[10:].any()
+    table = new_table(volume)
+    write_table(table, areas)
+    mean = mean_area(table, -1000, 1000)
+    assert mean.area_mm2 == pytest.approx(np.pi * RADIUS**2, rel=0.06)
+    assert mean.slices + mean.left_out == 10
+
+
+def test_without_a_cord_there_is_no_mean_of_it(scene: Any) -> None:
+    volume = scenes.add_array(scene, np.ones(SIZE, np.int16), MATRIX)
+    mask, curve = _cylinder()
+    table = new_table(volume)
+    write_table(table, slice_areas({"gray_matter": mask}, curve, grid_of(volume)))
+    with pytest.raises(Failure, match="does not tell the cord's area"):
+        mean_area(table, -1000, 1000)
 
 
 def test_the_curve_moves_with_the_volume(outcome: Outcome, volume: Any) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from SpinalCordSegCore import weights
+from SpinalCordSegCore.command_run import CommandRun
 from SpinalCordSegCore.messages import Failure
 
 _FETCHING = """
@@ -42,7 +43,7 @@ class Ending:
         self.files, self.failure = files, failure
 
 
-def finish(run: weights.WeightsRun) -> None:
+def finish(run: CommandRun) -> None:
     end = time.monotonic() + 30
     while run.isRunning and time.monotonic() < end:
         run.poll()

@@ -17,6 +17,7 @@ UI_FILES = sorted((MODULE / "Resources" / "UI").glob("*.ui"))
 USERS = {
     "SpinalCordSeg.ui": [
         MODULE / "SpinalCordSeg.py",
+        MODULE / "SpinalCordSegGui" / "batch_section.py",
         MODULE / "SpinalCordSegGui" / "log_view.py",
         MODULE / "SpinalCordSegGui" / "results_section.py",
         MODULE / "SpinalCordSegGui" / "status_line.py",

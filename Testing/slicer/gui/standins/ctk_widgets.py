@@ -94,11 +94,15 @@ class ctkCollapsibleButton(QtWidgets.QWidget):  # noqa: N801
 class ctkPathLineEdit(QtWidgets.QWidget):  # noqa: N801
     """A path, and a button that asks for one."""
 
+    # As QDir has it.
+    Dirs = 1
+
     currentPathChanged = QtCore.Signal(str)
 
     def __init__(self, parent: Any = None) -> None:
         super().__init__(parent)
         self._filters: list[str] = []
+        self._kinds = 0
         layout = QtWidgets.QHBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         self._edit = QtWidgets.QLineEdit()
@@ -123,6 +127,14 @@ class ctkPathLineEdit(QtWidgets.QWidget):  # noqa: N801
         self._filters = list(filters)
 
     nameFilters = QtCore.Property("QStringList", _get_filters, _set_filters)
+
+    def _get_kinds(self) -> int:
+        return self._kinds
+
+    def _set_kinds(self, kinds: int) -> None:
+        self._kinds = kinds
+
+    filters = QtCore.Property(int, _get_kinds, _set_kinds)
 
 
 for _kind in (ctkCollapsibleButton, ctkPathLineEdit):
