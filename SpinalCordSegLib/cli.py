@@ -70,6 +70,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def segment_command(arguments: argparse.Namespace, report: Reporter) -> list[Path]:
     """Segment an image and write every file of the result."""
+    from .dicom_segmentation import check_dicom_input, source_slices
     from .output import check_output
     from .result_files import result_paths, stem_of, write_result
 
@@ -77,14 +78,17 @@ def segment_command(arguments: argparse.Namespace, report: Reporter) -> list[Pat
     stem = stem_of(arguments.image)
     check_output(
         arguments.output,
-        result_paths(arguments.output, stem, structures, soft=True),
+        result_paths(arguments.output, stem, structures, soft=True, dicom=True),
         arguments.overwrite,
     )
+    if arguments.dicom_seg:
+        check_dicom_input(arguments.image, arguments.output)
     report(0.0, "reading the image")
     from .images import read_image
     from .pipeline import segment
 
     image = read_image(arguments.image, volume=arguments.volume)
+    slices = source_slices(arguments.image, image) if arguments.dicom_seg else ()
     result = segment(
         image,
         structures=structures,
@@ -98,7 +102,9 @@ def segment_command(arguments: argparse.Namespace, report: Reporter) -> list[Pat
         progress=_part(report, 0.05, 0.95),
     )
     report(0.95, "writing the results")
-    return write_result(result, arguments.output, stem, arguments.soft, arguments.overwrite, image)
+    return write_result(
+        result, arguments.output, stem, arguments.soft, arguments.overwrite, image, slices
+    )
 
 
 def centerline_command(arguments: argparse.Namespace, report: Reporter) -> list[Path]:
@@ -241,6 +247,7 @@ def batch_command(arguments: argparse.Namespace, report: Reporter) -> list[Path]
             volume=arguments.volume,
             device=arguments.device,
             soft=arguments.soft,
+            dicom_seg=arguments.dicom_seg,
         ),
         Engine(
             arguments.jobs,
@@ -450,6 +457,11 @@ def _add_structure_options(parser: argparse.ArgumentParser) -> None:
         help="move the cord's outline onto the nearest edge (default: none; csm: grlse)",
     )
     parser.add_argument("--soft", action="store_true", help="write the probabilities too")
+    parser.add_argument(
+        "--dicom-seg",
+        action="store_true",
+        help="of a DICOM input, write DICOM SEG too: it bears the patient's name (needs highdicom)",
+    )
 
 
 def _add_centerline(commands: Any) -> None:

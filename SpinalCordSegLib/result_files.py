@@ -9,22 +9,26 @@ import math
 import os
 import re
 import zlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import SimpleITK as sitk
 
 from .centerline.curve import Centerline
 from .contrasts import CONTRASTS
+from .dicom_segmentation import write_dicom_segmentation
 from .errors import InvalidArgument, OutputNotWritable
 from .labels import LABELS, Label, label_named
 from .measurement.lesions import Lesion, measure_lesions
 from .output import all_or_none, check_output
 from .overview import overview_png
 from .result import Result
+
+if TYPE_CHECKING:
+    from pydicom import Dataset
 
 # Formats that keep an image in one file.
 _ONE_FILE = (".nii.gz", ".nii", ".nrrd", ".mha")
@@ -59,6 +63,7 @@ def result_paths(
     stem: str,
     structures: Iterable[str] = ("cord",),
     soft: bool = False,
+    dicom: bool = False,
 ) -> list[Path]:
     """Return the files that :func:`write_result` writes, in its order.
 
@@ -71,6 +76,8 @@ def result_paths(
         Names as in ``LABELS``.
     soft : bool
         Whether probabilities are written too.
+    dicom : bool
+        Whether a DICOM segmentation is written too.
     """
     directory = Path(directory)
     names = [f"{stem}_label-{label_named(name).file_label}_mask.nii.gz" for name in structures]
@@ -78,6 +85,8 @@ def result_paths(
         names += [name.replace("_mask.nii.gz", "_prob.nii.gz") for name in names]
     names += [f"{stem}_seg.seg.nrrd", *_centerline_names(stem)]
     names += [f"{stem}_seg.json", f"{stem}_overview.png"]
+    if dicom:
+        names.append(f"{stem}_seg.dcm")
     return [directory / name for name in names]
 
 
@@ -93,6 +102,7 @@ def write_result(
     soft: bool,
     overwrite: bool,
     image: sitk.Image,
+    slices: Sequence[Dataset] = (),
 ) -> list[Path]:
     """Write every file of a result, or none.
 
@@ -109,6 +119,9 @@ def write_result(
         Replace files that exist.
     image : sitk.Image
         The image that was segmented, for the overview.
+    slices : sequence of pydicom.Dataset
+        The DICOM headers of its slices, as :func:`~.dicom_segmentation.source_slices` gives them,
+        to write a DICOM segmentation too.
 
     Returns
     -------
@@ -121,9 +134,10 @@ def write_result(
         Nothing is written then, and what was there before is still there.
     """
     structures = [label.name for label in LABELS if label.name in result.masks]
-    paths = result_paths(directory, stem, structures, soft)
-    # Probabilities of an earlier run would not belong to the new masks.
-    stale = [path for path in result_paths(directory, stem, structures, True) if path not in paths]
+    paths = result_paths(directory, stem, structures, soft, bool(slices))
+    # Probabilities or DICOM of an earlier run would not belong to the new masks.
+    every = result_paths(directory, stem, structures, soft=True, dicom=True)
+    stale = [path for path in every if path not in paths]
     with all_or_none(directory, paths, overwrite, stale) as folder:
         staged = {path.name: folder / path.name for path in paths}
         for name in structures:
@@ -142,6 +156,8 @@ def write_result(
             image, result.masks, result.centerline, stem, _subtitle(report), result.review
         )
         staged[f"{stem}_overview.png"].write_bytes(picture)
+        if slices:
+            write_dicom_segmentation(result.masks, slices, staged[f"{stem}_seg.dcm"])
     return paths
 
 

@@ -23,6 +23,8 @@ _DERIVED = re.compile(
     r"|_label-[A-Za-z0-9]+.*|\.seg)",
     re.IGNORECASE,
 )
+# A DICOM segmentation of an earlier result makes no series of its folder.
+_NO_SCAN = (*IMAGE_SUFFIXES, "_seg.dcm")
 _FOLDERS_LEFT_OUT = ("derivatives", "sourcedata", "code", "__MACOSX")
 
 
@@ -145,6 +147,8 @@ def _scans_of(given: str, output: Path) -> tuple[list[Scan], list[str]]:
 
 
 def _walk(folder: Path, root: Path, output: Path) -> tuple[list[Scan], list[str]]:
+    from ..headers.dicom import is_dicom
+
     scans: list[Scan] = []
     masks: list[str] = []
     for place, folders, names in os.walk(folder):
@@ -160,7 +164,7 @@ def _walk(folder: Path, root: Path, output: Path) -> tuple[list[Scan], list[str]
         images = [file for file in files if _is_image(file)]
         masks += (file.name for file in images if _is_derived(file))
         scans += (_scan(file, root) for file in images if not _is_derived(file))
-        if any(_is_dicom(file) for file in files if not _is_image(file)):
+        if any(is_dicom(file) for file in files if not file.name.lower().endswith(_NO_SCAN)):
             scans.append(_dicom_scan(here, root))
     return scans, masks
 
@@ -247,11 +251,3 @@ def _is_image(path: Path) -> bool:
 
 def _is_derived(path: Path) -> bool:
     return _DERIVED.fullmatch(_without_suffix(path.name)) is not None
-
-
-def _is_dicom(path: Path) -> bool:
-    try:
-        with path.open("rb") as file:
-            return file.read(132)[128:] == b"DICM"
-    except OSError:
-        return False

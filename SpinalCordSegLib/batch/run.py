@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from ..dicom_segmentation import check_dicom_input
 from ..errors import InvalidArgument
 from ..output import check_output
 from . import bids
@@ -162,6 +163,9 @@ def run_batch(
     report(0.0, "looking for scans")
     found = find_scans(inputs, output)
     wanted, excluded = _select(found.scans, marks, selection)
+    if settings.dicom_seg:
+        for scan in wanted:
+            check_dicom_input(scan.path, output / scan.folder)
     check_output(output, [])
     output.mkdir(parents=True, exist_ok=True)
     with _alone_in(output), _runner(engine) as run:

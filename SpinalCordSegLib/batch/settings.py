@@ -29,6 +29,8 @@ class Settings:
         file lies beside the image.
     soft : bool
         Write the probabilities too.
+    dicom_seg : bool
+        Write DICOM segmentations too; all scans must be DICOM.
     """
 
     structures: tuple[str, ...] = ("cord",)
@@ -40,6 +42,7 @@ class Settings:
     volume: int | str | None = None
     device: str = "auto"
     soft: bool = False
+    dicom_seg: bool = False
 
     def to_json(self) -> dict[str, Any]:
         """Return the settings as JSON has them; weights by name, without the folders of files."""

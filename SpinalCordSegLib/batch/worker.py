@@ -80,9 +80,12 @@ def describe_weights(settings: Settings) -> list[dict[str, str]]:
     SpinalCordSegError
         As :func:`~SpinalCordSegLib.pipeline.segment`, before any scan is read.
     """
+    from ..dicom_segmentation import require_highdicom
     from ..pipeline import check_request
     from ..weights import keep_weights
 
+    if settings.dicom_seg:
+        require_highdicom()
     keep_weights()
     used = check_request(
         settings.structures,
@@ -186,6 +189,7 @@ def _kept(known: Record, now: Record, task: Task) -> Record | None:
 
 def _segment(task: Task, record: Record) -> Record:
     """Segment, measure and write one scan."""
+    from ..dicom_segmentation import source_slices
     from ..measurement.measurement_files import slices_csv, summary_row
     from ..measurement.report import measure_masks
     from ..pipeline import segment
@@ -198,6 +202,7 @@ def _segment(task: Task, record: Record) -> Record:
     names = _names(task)
     _check_foreign(task, record, names)
     image = _read(scan, settings)
+    slices = source_slices(scan.path, image) if settings.dicom_seg else ()
     result = segment(
         image,
         structures=settings.structures,
@@ -211,7 +216,7 @@ def _segment(task: Task, record: Record) -> Record:
     found = measure_masks(result.masks, scan.stem, image, result.centerline)
     staging = _staging(task)
     shutil.rmtree(staging, ignore_errors=True)
-    write_result(result, staging, scan.stem, settings.soft, True, image)
+    write_result(result, staging, scan.stem, settings.soft, True, image, slices)
     _write(staging / f"{scan.stem}_slices.csv", slices_csv(found.cord))
     report_pictures(image, result, staging, scan.stem)
     # A single slice has no sagittal view.
@@ -234,7 +239,7 @@ def _names(task: Task) -> dict[str, str]:
     from ..result_files import result_paths
 
     scan, settings = task.scan, task.settings
-    paths = result_paths("", scan.stem, settings.structures, settings.soft)
+    paths = result_paths("", scan.stem, settings.structures, settings.soft, settings.dicom_seg)
     names = [path.name for path in paths]
     names += [f"{scan.stem}_{rest}" for rest in ("slices.csv", *_PICTURES)]
     if scan.dataset is not None:
@@ -330,6 +335,7 @@ def _kind(name: str, stem: str) -> str:
     rest = name.removeprefix(f"{stem}_")
     kinds = {
         "seg.seg.nrrd": "seg",
+        "seg.dcm": "dicom_seg",
         "seg.json": "json",
         "overview.png": "overview",
         "centerline.mrk.json": "centerline",

@@ -17,6 +17,15 @@ _POSITION, _AXES, _DESCRIPTION, _NUMBER = "0020|0032", "0020|0037", "0008|103e",
 _GAP_TOLERANCE = 0.05
 
 
+def is_dicom(path: Path) -> bool:
+    """Tell whether a file says in its preamble that it is DICOM; not, if it cannot be read."""
+    try:
+        with path.open("rb") as file:
+            return file.read(132)[128:] == b"DICM"
+    except OSError:
+        return False
+
+
 def series_files(folder: Path) -> list[str]:
     """Return the files of the one DICOM series in a folder, in the order of their positions.
 

@@ -20,12 +20,13 @@ LIBRARY_SOURCES = sorted(LIBRARY.rglob("*.py"))
 SLICER = {"slicer", "qt", "ctk", "vtk"}
 RUNS_CODE_FROM_FILES = {"pickle", "cPickle", "_pickle", "dill", "cloudpickle", "joblib", "marshal"}
 CLUSTER = {"dask", "dask_jobqueue", "distributed"}
-EXTRAS = {"monai", "torchio", "h5py", "matplotlib", "nibabel", "keras"} | CLUSTER
+DICOM = {"highdicom", "pydicom"}
+EXTRAS = {"monai", "torchio", "h5py", "matplotlib", "nibabel", "keras"} | CLUSTER | DICOM
 HEAVY = {"torch", "cv2", "skimage", "scipy", "SimpleITK", "numpy", "matplotlib", "h5py"}
 
 # What may import what: a module imports its own level and those below.
 LEVELS = (
-    {"images", "headers"},
+    {"images", "headers", "dicom_segmentation"},
     {"networks"},
     {"weights"},
     {"intensity"},

@@ -18,15 +18,19 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import pydicom
 import pytest
 import SimpleITK as sitk
 
 from SpinalCordSegLib.batch import run, worker
+from SpinalCordSegLib.batch.inputs import find_scans
 from SpinalCordSegLib.batch.records import read_records
 from SpinalCordSegLib.batch.run import BatchSummary, Selection, run_batch
 from SpinalCordSegLib.batch.settings import Settings
 from SpinalCordSegLib.cli import main
 from SpinalCordSegLib.errors import InvalidArgument, SpinalCordSegError
+from Testing.lib.dicom_series import write_series
 
 Make = Callable[..., Path]
 CHECKOUT = Path(__file__).resolve().parents[3]
@@ -249,6 +253,22 @@ def test_the_names_of_bids_derivatives(study: Path, make_scan: Make) -> None:
     assert sidecar["Sources"] == ["bids:raw:sub-1/anat/sub-1_T1w.nii.gz"]
     description = json.loads((output / "dataset_description.json").read_text())
     assert description["DatasetType"] == "derivative"
+
+
+def test_a_dicom_segmentation_of_each_series(study: Path, segmented: list[Any]) -> None:
+    values = np.random.default_rng(0).integers(0, 99, (8, 16, 16), np.uint16)
+    write_series(study / "dicom" / "x", sitk.GetImageFromArray(values), SeriesDescription="t2")
+    settings = Settings(dicom_seg=True)
+    with pytest.raises(InvalidArgument, match=r"nii.gz is not DICOM"):
+        run_batch([study / "dicom", study / "in"], study / "out", settings)
+    assert not segmented and not (study / "out").exists()
+    run_batch([study / "dicom"], study / "out", settings)
+    (record,) = read_records(study / "out")
+    assert record.files["dicom_seg"] == "x/t2_seg.dcm"
+    assert pydicom.dcmread(study / "out" / "x" / "t2_seg.dcm").Modality == "SEG"
+    # It is a result, not a scan, where results lie among the inputs.
+    with pytest.raises(InvalidArgument, match="no scan"):
+        find_scans([study / "out"], study / "elsewhere")
 
 
 def test_volumes_with_diffusion_weighting_are_averaged(tmp_path: Path) -> None:
