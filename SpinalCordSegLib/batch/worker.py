@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import shutil
 import threading
 import time
@@ -359,7 +360,10 @@ def _staging(task: Task) -> Path:
 
 def _harmless(text: str, task: Task) -> str:
     folders = (_staging(task), task.output, task.scan.path.parent, Path.home())
-    return without_folders(text, (each.absolute() for each in folders))
+    said = without_folders(text, (each.absolute() for each in folders))
+    # A folder of DICOM files that bears the patient's name goes by another one.
+    own, shown = task.scan.path.name, task.scan.source.rsplit("/", 1)[-1]
+    return re.sub(rf"(?<!\w){re.escape(own)}(?!\w)", lambda _: shown, said)
 
 
 @contextmanager

@@ -309,7 +309,7 @@ def test_wrong_arguments(
     assert not calls
 
 
-def test_lesions_without_their_weights_say_how_to_fetch_them(
+def test_published_weights_that_are_missing_say_how_to_fetch_them(
     scan: Path,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
@@ -317,8 +317,10 @@ def test_lesions_without_their_weights_say_how_to_fetch_them(
 ) -> None:
     monkeypatch.setenv("SPINALCORDSEG_WEIGHTS", str(tmp_path / "none"))
     out = tmp_path / "out"
-    assert main(["segment", str(scan), "-o", str(out), "--structures", "cord,lesion"]) == 4
-    assert "weights fetch deepseg_lesion_models" in capsys.readouterr().err
+    asked = ["--structures", "cord,lesion", "--weights", "sct"]
+    assert main(["segment", str(scan), "-o", str(out), *asked]) == 4
+    told = capsys.readouterr().err
+    assert "weights fetch deepseg_sc_models" in told
     assert not out.exists()
 
 

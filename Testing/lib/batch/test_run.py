@@ -177,6 +177,19 @@ def test_files_of_others_are_not_replaced(study: Path) -> None:
     assert _run(study, overwrite=True, retry_failed=True).new == 1
 
 
+def test_a_folder_named_after_the_patient_is_not_named(study: Path) -> None:
+    image = sitk.Image(8, 8, 4, sitk.sitkUInt16)
+    folder = write_series(study / "in" / "Doe_Jane", image, PatientName="DOE^JANE")
+    # One slice is missing, which the reason names the folder for.
+    sorted(folder.iterdir())[1].unlink()
+    _run(study)
+    written = [p for p in (study / "out").rglob("*") if p.suffix in (".json", ".csv", ".html")]
+    assert len(written) > 3
+    assert not any("jane" in (p.name + p.read_text()).lower() for p in written)
+    (reason,) = (s["reason"] for name, s in _batch(study).items() if name.startswith("dicom-"))
+    assert "slice" in reason
+
+
 def test_marks_of_the_report(study: Path, segmented: list[Any]) -> None:
     _run(study)
     marks = study / "marks.json"

@@ -61,12 +61,3 @@ def test_progress_can_stop_it() -> None:
 
     with pytest.raises(Cancelled):
         predict_along(rod(32), Bright(), 32, progress=stop)  # type: ignore[arg-type]
-
-
-def test_of_several_structures_the_last_is_what_the_network_is_for() -> None:
-    class CordAndLesion(Bright):
-        def forward(self, x: torch.Tensor) -> torch.Tensor:
-            return torch.cat([torch.ones_like(x), super().forward(x)], dim=1)
-
-    probability = predict_along(rod(40), CordAndLesion(), 32)  # type: ignore[arg-type]
-    assert np.array_equal(probability, (rod(40) > 0).astype(np.float32))
