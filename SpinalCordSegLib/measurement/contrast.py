@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 import SimpleITK as sitk
-from scipy import ndimage, stats
+from scipy import ndimage, special
 
 from ..centerline.curve import Centerline
 from ..contrasts import CONTRASTS
@@ -160,7 +160,7 @@ def classify(
         centres, widths = kind["centre"], kind["width"]
         deviation = np.array([(values[key] - centres[key]) / widths[key] for key in values])
         logs.append(-0.5 * (deviation**2).sum() - np.log(list(widths.values())).sum())
-        tails.append(float(stats.chi2.sf((deviation**2).sum(), deviation.size)))
+        tails.append(float(special.chdtrc(deviation.size, (deviation**2).sum())))
     shares = np.exp(_CORRELATION * (np.array(logs) - max(logs)))
     shares /= shares.sum()
     scores = dict.fromkeys(CONTRASTS, 0.0)
