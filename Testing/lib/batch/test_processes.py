@@ -23,10 +23,14 @@ from pathlib import Path
 
 def work(task):
     name, folder = task
+    tried = Path(folder) / "tried"
     if name == "poison":
+        # On a slow machine it might come before the unlucky one was tried.
+        while not tried.exists():
+            time.sleep(0.01)
         os.kill(os.getpid(), signal.SIGKILL)
-    if name == "unlucky" and not (Path(folder) / "tried").exists():
-        (Path(folder) / "tried").touch()
+    if name == "unlucky" and not tried.exists():
+        tried.touch()
         os.kill(os.getpid(), signal.SIGKILL)
     if name == "wrong":
         raise ValueError("wrong")
