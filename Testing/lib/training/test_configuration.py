@@ -120,7 +120,7 @@ def test_changes_are_merged_into_tables() -> None:
 
 
 def test_fine_tuning_starts_from_the_weights_that_ship() -> None:
-    for model in ("centerline", "cord", "gray_matter", "csm_unet"):
+    for model in ("centerline", "cord", "lesion", "gray_matter", "csm_unet"):
         assert read_configuration(model).start_from is None
         tuned = read_configuration(model, fine_tuning=True)
         assert tuned.start_from == model and tuned.steps < read_configuration(model).steps
