@@ -43,7 +43,8 @@ class LesionSegmentation:
     mask : SimpleITK.Image
         uint8, 0 and 1.
     probability : SimpleITK.Image
-        float32, 0 to 1, not restricted to the cord; 0 away from the curve.
+        float32, 0 to 1, 0 away from the curve. Restricted to the cord and the voxels beside it
+        only if the network sees nothing else, and says nothing of what lies around.
     table : tuple of Lesion
         One row each, from the top of the image down.
     """
@@ -104,17 +105,21 @@ def segment_lesions(
             "the centerline does not cross the image",
             "check that both belong together and that the centerline is in LPS millimetres",
         )
-    cord = None
+    cord, allowed = None, None
     if cord_mask is not None:
         _check_grid(cord_mask, image)
-        cord = array_from(crop_like(to_network_order(cord_mask), ordered)) != 0
+        upright = to_network_order(cord_mask)
+        cord = array_from(crop_like(upright, ordered)) != 0
+        allowed = ndimage.binary_dilation(array_from(upright) != 0, _BESIDE)
     along = _probability(ordered, curve, weights, cord, device, progress)
     probability = embed(image_from(along, ordered), whole)
+    if allowed is not None and weights.specification.preprocessing.intensity == "cord":
+        probability = image_from(array_from(probability) * allowed, whole)
 
     threshold = weights.specification.threshold if threshold is None else threshold
     lesions = array_from(probability) >= threshold
-    if cord_mask is not None:
-        lesions &= _in_or_beside(cord_mask)
+    if allowed is not None:
+        lesions &= allowed
     if minimum_mm3 > 0:
         lesions = drop_small_lesions(lesions, minimum_mm3 / float(np.prod(whole.GetSpacing())))
     mask = restore_grid(image_from(lesions.astype(np.uint8), whole), image)
@@ -198,12 +203,6 @@ def _on_scale(preprocessing: Preprocessing) -> Callable[[np.ndarray], np.ndarray
         return ((black - preprocessing.mean) / preprocessing.std).astype(np.float32)
 
     return normalise
-
-
-def _in_or_beside(cord_mask: sitk.Image) -> np.ndarray:
-    """Return the cord and one voxel around it in each slice, in network order."""
-    cord = array_from(to_network_order(cord_mask)) != 0
-    return ndimage.binary_dilation(cord, _BESIDE)
 
 
 def _check_grid(cord_mask: sitk.Image, image: sitk.Image) -> None:

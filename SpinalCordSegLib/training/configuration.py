@@ -331,6 +331,8 @@ def _problem(chosen: TrainingConfiguration) -> str | None:
     for name, count in (("patch_voxels", 3), ("spacing_mm", 3), ("off_centre_mm", 2)):
         if len(getattr(chosen, name)) != count:
             return f"has {name} of {len(getattr(chosen, name))} numbers instead of {count}"
+    if chosen.intensity == "cord" and chosen.model != "lesion":
+        return "shows the cord alone, which only lesions are looked for in"
     if (chosen.steps > 0) == (chosen.epochs > 0):
         return "must say how long training takes, by steps or by epochs"
     if not set(chosen.augmentation.flip_axes) <= set(AXES):

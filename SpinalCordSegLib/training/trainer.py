@@ -184,7 +184,7 @@ def _step(
     state.step += 1
     _move_average(state, configuration.average)
     logits, target, _ = where_drawn(logits.detach(), target)
-    dice = 1 - soft_dice_loss(torch.sigmoid(logits), target)[:, -1].mean()
+    dice = 1 - soft_dice_loss(torch.sigmoid(logits), target).mean()
     # Not yet numbers: to wait for them at every step would keep a GPU idle.
     return loss.detach(), dice
 

@@ -22,7 +22,6 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 import SpinalCordSegLib as scs
-from SpinalCordSegLib.errors import SpinalCordSegError
 from SpinalCordSegLib.evaluation.lesions import count_lesions
 from SpinalCordSegLib.images import array_from, image_from, to_network_order
 from SpinalCordSegLib.segmentation.lesion import segment_lesions
@@ -81,20 +80,19 @@ def main() -> None:
     parser.add_argument("-o", "--output", type=Path, default=FOLDER)
     arguments = parser.parse_args()
     arguments.output.mkdir(parents=True, exist_ok=True)
-    sets = {name: loaded_or_none(name) for name in arguments.weights if name != "published"}
-    missing = [name for name, loaded in sets.items() if loaded is None]
+    ours = [load_weights(name) for name in arguments.weights if name != "published"]
     scores: list[Score] = []
     for scan, contrast in (*SCANS, FOREIGN):
-        chosen = [loaded for loaded in sets.values() if loaded]
+        chosen = list(ours)
         if "published" in arguments.weights:
             chosen.append(published(contrast))
         draws = arguments.draws if (scan, contrast) != FOREIGN else 0
         for draw in range(draws + 1):
             scores += score(scan, contrast, draw, chosen, arguments.cord, arguments.threshold)
             print(scores[-1], flush=True)
-        (arguments.output / "lesions.md").write_text(table(scores, missing), encoding="utf-8")
+        (arguments.output / "lesions.md").write_text(table(scores), encoding="utf-8")
         write_scores(scores, arguments.output / "lesions.csv")
-    print(table(scores, missing))
+    print(table(scores))
 
 
 def score(
@@ -222,15 +220,6 @@ def _large_enough(lesions: Mask) -> Mask:
     return large
 
 
-def loaded_or_none(name: str) -> LoadedWeights | None:
-    """Return weights; None where there are none, so that the others can still be scored."""
-    try:
-        return load_weights(name)
-    except SpinalCordSegError as error:
-        print(f"{name}: {error}")
-        return None
-
-
 def published(contrast: str) -> LoadedWeights:
     """Return the published weights for a contrast."""
     name = PUBLISHED[contrast.split()[0]]
@@ -245,7 +234,7 @@ def write_scores(scores: list[Score], path: Path) -> None:
             writer.writerow([f"{v:.4f}" if isinstance(v, float) else v for v in astuple(s)])
 
 
-def table(scores: list[Score], missing: Sequence[str]) -> str:
+def table(scores: list[Score]) -> str:
     """Return a summary and a row a scan as Markdown tables."""
     lines = [
         "# Lesions",
@@ -261,8 +250,6 @@ def table(scores: list[Score], missing: Sequence[str]) -> str:
         "painted by somebody else, and its mask is a network's. The published networks know T2*w",
         "(t2s) and axial T2w (t2_ax); on T1w and MT, t2s was run for want of another.",
     ]
-    for name in missing:
-        lines += ["", f"The weights `{name}` do not exist yet, and are missing from the tables."]
     lines += [
         "",
         "| weights | lesions found | sensitivity | pieces right | mean Dice, painted "

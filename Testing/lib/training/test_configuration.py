@@ -140,6 +140,7 @@ def test_fine_tuning_starts_from_the_weights_that_ship() -> None:
         ('augmentation.flip_axes=["t"]', "unknown axes"),
         ("patch_voxels=[4, 4]", "patch_voxels of 2"),
         ('intensity="bright"', "unknown intensity"),
+        ('intensity="cord"', "only lesions"),
         ('batch="many"', "batch = 'many'"),
     ],
 )
