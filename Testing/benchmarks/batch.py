@@ -93,7 +93,7 @@ def report(
         "",
         f"Made by `python Testing/benchmarks/batch.py --scans {count}`. {note}".strip(),
         "",
-        "| run | done | failed | CPU s a scan | wall s | peak MB of a process | files that differ |",
+        "| run | done | failed | CPU s a scan | wall s | peak MB a process | files that differ |",
         "|---|---|---|---|---|---|---|",
     ]
     reference = None
