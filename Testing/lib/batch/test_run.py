@@ -185,7 +185,7 @@ def test_a_folder_named_after_the_patient_is_not_named(study: Path) -> None:
     _run(study)
     written = [p for p in (study / "out").rglob("*") if p.suffix in (".json", ".csv", ".html")]
     assert len(written) > 3
-    assert not any("jane" in (p.name + p.read_text()).lower() for p in written)
+    assert not any("jane" in (p.name + p.read_text(encoding="utf-8")).lower() for p in written)
     (reason,) = (s["reason"] for name, s in _batch(study).items() if name.startswith("dicom-"))
     assert "slice" in reason
 
