@@ -22,8 +22,7 @@ from .errors import InvalidImage
 from .headers import check_file, check_geometry
 from .headers.dicom import series_files
 from .headers.nifti import count_non_finite
-
-NETWORK_ORDER = "LAS"
+from .network_order import network_view, place_in_network_order
 
 _SCALARS = {
     sitk.sitkUInt8,
@@ -124,7 +123,11 @@ def to_network_order(image: sitk.Image) -> sitk.Image:
 
     No voxel is interpolated: of an oblique image, the axes nearest to the patient's are taken.
     """
-    return sitk.DICOMOrient(image, NETWORK_ORDER)
+    # SimpleITK's own filter for this takes ten times as long.
+    view = network_view(sitk.GetArrayViewFromImage(image), image)
+    ordered = sitk.GetImageFromArray(np.ascontiguousarray(view.transpose()))
+    place_in_network_order(ordered, image)
+    return ordered
 
 
 def stored_slices(image: sitk.Image) -> NDArray[np.int64]:

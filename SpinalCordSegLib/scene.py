@@ -19,6 +19,7 @@ from scipy.ndimage import distance_transform_edt, gaussian_filter1d
 from skimage.measure import find_contours
 
 from .centerline.curve import Centerline
+from .images import to_network_order
 from .labels import LABELS
 from .measurement.review import ReviewItem
 
@@ -59,10 +60,10 @@ class Scene:
         most_tiles: int,
     ) -> Scene:
         """Arrange a result; at most `most_tiles` slices are chosen to be shown across."""
-        upright = sitk.DICOMOrient(image, "LAS")
+        upright = to_network_order(image)
         intensity = np.nan_to_num(_array(upright).astype(np.float32), posinf=0.0, neginf=0.0)
         arrays = {
-            label.name: (_array(sitk.DICOMOrient(masks[label.name], "LAS")) > 0).astype(np.float32)
+            label.name: (_array(to_network_order(masks[label.name])) > 0).astype(np.float32)
             for label in LABELS
             if label.name in masks
         }

@@ -10,7 +10,7 @@ import torch
 from scipy import ndimage
 
 from ..intensity import intensity_limits, normalised
-from ..networks import place
+from ..networks import for_prediction
 from ..weights import LoadedWeights
 
 # Pixels of nothing around whole slices: the networks were trained on fields of view that end
@@ -48,7 +48,7 @@ class CordHeatmap:
         self.volume = volume
         self.preprocessing = weights.specification.preprocessing
         self.threshold = weights.specification.threshold
-        self.network = place(weights.network, device)
+        self.network = for_prediction(weights.network, device)
         self.device = device
         self.spacing_mm = tuple(
             wanted or own

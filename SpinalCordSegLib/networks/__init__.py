@@ -3,11 +3,14 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping
+from itertools import pairwise
 from typing import Any, cast
 
 import torch
 from torch import nn
+from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from .aspp import ASPP
 from .dilated_unet2d import DilatedUNet2d
@@ -31,6 +34,7 @@ __all__ = [
     "UNet2d",
     "UNet3d",
     "build_network",
+    "for_prediction",
     "memory_layout",
     "place",
 ]
@@ -68,3 +72,25 @@ def place(network: Network, device: torch.device | str) -> Network:
     # torch's annotations of `to` leave out memory_format.
     module: Any = cast(nn.Module, network).to(device)
     return cast(Network, module.to(memory_format=memory_layout(network)))
+
+
+def for_prediction(network: Network, device: torch.device | str) -> Network:
+    """Return a copy of a network in evaluation mode that gives the same, faster.
+
+    Batch normalisation that follows a convolution is multiplied into it: outputs differ in the
+    last digits alone. The copy is placed as :func:`place` does.
+    """
+    ready = copy.deepcopy(network)
+    for module in list(ready.modules()):
+        if isinstance(module, nn.Sequential):
+            _fold_normalisation(module)
+    return place(ready, device)
+
+
+def _fold_normalisation(layers: nn.Sequential) -> None:
+    for (name, layer), (next_name, following) in pairwise(list(layers.named_children())):
+        if isinstance(layer, nn.Conv2d | nn.Conv3d) and isinstance(
+            following, nn.BatchNorm2d | nn.BatchNorm3d
+        ):
+            layers.add_module(name, fuse_conv_bn_eval(layer, following))
+            layers.add_module(next_name, nn.Identity())

@@ -97,12 +97,16 @@ def drop_unsure_ends(mask: np.ndarray, probability: np.ndarray, slice_mm: float)
 
 def _one_object_a_slice(mask: np.ndarray, curve: np.ndarray) -> np.ndarray:
     result = np.zeros_like(mask)
+    if not mask.any():
+        return result
+    # Most of a slice is empty.
+    ((x, y, _),) = ndimage.find_objects(mask.view(np.uint8))
     for k in np.flatnonzero(mask.any(axis=(0, 1))):
-        filled = ndimage.binary_fill_holes(mask[:, :, k])
+        filled = ndimage.binary_fill_holes(mask[x, y, k])
         objects, count = ndimage.label(filled)
         if count > 1:
-            filled = objects == _nearest_object(objects, count, curve[k])
-        result[:, :, k] = filled
+            filled = objects == _nearest_object(objects, count, curve[k] - (x.start, y.start))
+        result[x, y, k] = filled
     return result
 
 

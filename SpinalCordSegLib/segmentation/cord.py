@@ -17,7 +17,7 @@ from ..errors import CordNotFound
 from ..field_of_view import crop_to_content, embed
 from ..images import array_from, image_from, restore_grid, to_network_order
 from ..intensity import intensity_limits, normalised
-from ..networks import place
+from ..networks import for_prediction
 from ..weights import LoadedWeights
 from .along_curve import straighten, unstraighten
 from .boundary import boundary_threshold
@@ -151,7 +151,7 @@ def _probability_along(
     """Return the network's probabilities on the straight block around the curve."""
     preprocessing = weights.specification.preprocessing
     limits = intensity_limits(values, preprocessing)
-    network = place(weights.network, device)
+    network = for_prediction(weights.network, device)
 
     def normalise(window: np.ndarray) -> np.ndarray:
         return normalised(window, preprocessing, limits)

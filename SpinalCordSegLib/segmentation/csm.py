@@ -22,7 +22,7 @@ from ..errors import CordNotFound, UnsupportedWeights
 from ..field_of_view import crop_to_content
 from ..images import array_from, to_network_order
 from ..intensity import zero_mean_unit_variance
-from ..networks import place
+from ..networks import for_prediction
 from ..weights import LoadedWeights
 from .along_curve import straighten, unstraighten
 from .cleanup import clean_cord_mask
@@ -121,7 +121,7 @@ class _Predictor:
         self.image_spacing = tuple(spacing)
         self.spacing = (x, y, spacing[2])
         self.window = preprocessing.patch_voxels[:2]
-        self.network = place(weights.network, device)
+        self.network = for_prediction(weights.network, device)
         self.half_window = tuple(self.fitting(n / 2) for n in self.window)
         self.device = device
 

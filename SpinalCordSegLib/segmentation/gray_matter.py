@@ -20,10 +20,10 @@ from scipy import ndimage
 
 from ..centerline.curve import Centerline
 from ..errors import CordNotFound, InvalidArgument, UnsupportedWeights
-from ..networks import ASPP, place
+from ..network_order import Box, network_slices, network_view, paste
+from ..networks import ASPP, for_prediction
 from ..weights import LoadedWeights, Preprocessing
 from .along_curve import StraightBlock, straighten, unstraighten
-from .stored_order import Box, network_slices, network_view, paste
 
 # As fast on a CPU as larger batches, with less memory.
 _BATCH = 2
@@ -151,7 +151,7 @@ class _Predictor:
                 f"the weights {weights.specification.name} are not for gray matter on axial slices",
                 "choose weights for the gray matter",
             )
-        self.network = place(weights.network, device)
+        self.network = for_prediction(weights.network, device)
         self.device = device
         self.offsets = offsets
         self.mean_and_std: tuple[float, float] | None = None

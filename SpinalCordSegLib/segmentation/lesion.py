@@ -22,7 +22,7 @@ from ..field_of_view import crop_like, crop_to_content, embed
 from ..images import array_from, image_from, restore_grid, to_network_order
 from ..intensity import zero_mean_unit_variance
 from ..measurement.lesions import Lesion, drop_small_lesions, measure_lesions
-from ..networks import place
+from ..networks import for_prediction
 from ..weights import LoadedWeights
 from ..weights.specification import Preprocessing
 from .along_curve import straighten, unstraighten
@@ -186,7 +186,7 @@ def predict_lesions(
     }
     return predict_along(
         values,
-        place(weights.network, device),
+        for_prediction(weights.network, device),
         preprocessing.patch_voxels[2],
         device,
         progress,

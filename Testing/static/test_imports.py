@@ -26,6 +26,7 @@ HEAVY = {"torch", "cv2", "skimage", "scipy", "SimpleITK", "numpy", "matplotlib",
 
 # What may import what: a module imports its own level and those below.
 LEVELS = (
+    {"network_order"},
     {"images", "headers", "dicom_segmentation"},
     {"networks"},
     {"weights"},

@@ -15,7 +15,7 @@ import SimpleITK as sitk
 import torch
 
 from ...images import array_from, image_from
-from ...networks import Network, place
+from ...networks import Network, for_prediction
 from ...weights import LoadedWeights
 from .resampling import resample_to_size, size_at_spacing
 
@@ -60,7 +60,9 @@ def published_gray_matter(
     fine = resample_to_size(volume, size)
     cropped = bool(pad_small or min(fine.shape[:2]) > max(patch_x, patch_y))
     stack = fitted(fine, (patch_x, patch_y)) if cropped else fine
-    probability = _predict(standardised(stack), place(weights.network, device), device, progress)
+    probability = _predict(
+        standardised(stack), for_prediction(weights.network, device), device, progress
+    )
     mask = (probability > threshold).astype(np.float32)
     if cropped:
         mask = unfitted(mask, fine.shape[:2])

@@ -17,7 +17,7 @@ import torch
 from ...centerline.curve import Centerline
 from ...errors import CordNotFound
 from ...images import array_from, image_from, network_array, restore_grid, to_network_order
-from ...networks import Network, place
+from ...networks import Network, for_prediction
 from ...weights import LoadedWeights
 from ...weights.specification import Preprocessing
 from ..standardisation import standardise
@@ -95,7 +95,7 @@ def predict_in_blocks(
         See :func:`segment_lesions_as_published`.
     """
     preprocessing = weights.specification.preprocessing
-    network = place(weights.network, device)
+    network = for_prediction(weights.network, device)
     length = preprocessing.patch_voxels[2]
     probability = np.zeros(crop.shape, np.float32)
     for start in range(0, crop.shape[2], length):

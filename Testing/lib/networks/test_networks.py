@@ -7,8 +7,16 @@ from typing import Any
 
 import pytest
 import torch
+from torch import nn
 
-from SpinalCordSegLib.networks import DilatedUNet2d, Network, UNet2d, UNet3d, build_network
+from SpinalCordSegLib.networks import (
+    DilatedUNet2d,
+    Network,
+    UNet2d,
+    UNet3d,
+    build_network,
+    for_prediction,
+)
 
 SMALL: dict[str, dict[str, Any]] = {
     "dilated_unet2d": {"filters": 2, "bottleneck_dilations": [1, 2, 4]},
@@ -70,6 +78,29 @@ def test_probabilities_are_the_sigmoid_of_the_logits(architecture: str) -> None:
     x = torch.randn(1, 1, *[2 * network.stride] * network.dimensions)
     with torch.inference_mode():
         torch.testing.assert_close(network(x), torch.sigmoid(network.logits(x)))
+
+
+@pytest.mark.parametrize("architecture", SMALL)
+def test_normalisation_is_folded_into_the_convolutions_of_a_copy(architecture: str) -> None:
+    network = small(architecture)
+    if architecture == "unet2d":
+        network = build_network("unet2d", {**SMALL["unet2d"], "batch_norm": True}).eval()
+    normalisations = [
+        module
+        for module in network.modules()
+        if isinstance(module, nn.BatchNorm2d | nn.BatchNorm3d)
+    ]
+    for module in normalisations:
+        # As after training: neither 0 nor 1.
+        for values in (module.running_mean, module.weight, module.bias):
+            assert values is not None
+            nn.init.uniform_(values, 0.2, 0.8)
+    x = torch.randn(2, 1, *[2 * network.stride] * network.dimensions)
+    ready = for_prediction(network, "cpu")
+    with torch.inference_mode():
+        torch.testing.assert_close(ready.logits(x), network.logits(x), rtol=1e-4, atol=1e-5)
+    assert normalisations
+    assert not any(isinstance(m, nn.BatchNorm2d | nn.BatchNorm3d) for m in ready.modules())
 
 
 @pytest.mark.parametrize(("architecture", "parameters", "count"), PUBLISHED)

@@ -9,7 +9,7 @@ import SimpleITK as sitk
 from scipy.spatial.transform import Rotation
 
 from SpinalCordSegLib.images import array_from, to_network_order
-from SpinalCordSegLib.segmentation.stored_order import network_slices, network_view, paste
+from SpinalCordSegLib.network_order import network_slices, network_view, paste
 
 
 def oblique(orientation: str) -> sitk.Image:
@@ -33,6 +33,17 @@ def test_a_box_is_written_where_it_belongs(orientation: str, last: int) -> None:
     expected[box] = 10 + np.arange(expected[box].size).reshape(expected[box].shape)
     paste(image, box, expected[box])
     assert np.array_equal(array_from(to_network_order(image)), expected)
+
+
+@pytest.mark.parametrize("orientation", ORIENTATIONS)
+@pytest.mark.parametrize("pixel", [sitk.sitkUInt8, sitk.sitkInt16, sitk.sitkFloat64])
+def test_the_order_is_what_simpleitk_calls_las(orientation: str, pixel: int) -> None:
+    image = sitk.Cast(100 * oblique(orientation), pixel)
+    ordered, expected = to_network_order(image), sitk.DICOMOrient(image, "LAS")
+    assert ordered.GetPixelID() == pixel
+    assert np.array_equal(array_from(ordered), array_from(expected))
+    for property_of in (sitk.Image.GetOrigin, sitk.Image.GetSpacing, sitk.Image.GetDirection):
+        assert np.allclose(property_of(ordered), property_of(expected), rtol=0, atol=1e-12)
 
 
 @pytest.mark.parametrize("orientation", ORIENTATIONS)

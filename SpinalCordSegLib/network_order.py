@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The networks' order as a view of voxels as they are stored: nothing is copied.
+"""The networks' order of axes, and voxels as they are stored seen in it: nothing is copied.
 
 What is streamed slice by slice should not first be copied whole, as ``images.to_network_order``
 does.
@@ -13,7 +13,8 @@ import numpy as np
 import SimpleITK as sitk
 from numpy.typing import NDArray
 
-from ..images import NETWORK_ORDER
+# X right to left, Y posterior to anterior, Z inferior to superior: where each axis goes to.
+NETWORK_ORDER = "LAS"
 
 Box = tuple[slice, slice, slice]
 
@@ -69,18 +70,23 @@ def network_slices(image: sitk.Image) -> sitk.Image:
     Its continuous indices are those of ``images.to_network_order(image)``, for the price of a
     single column.
     """
+    order, _ = _axes(image)
+    column = sitk.Image([1, 1, image.GetSize()[order[2]]], sitk.sitkUInt8)
+    place_in_network_order(column, image)
+    return column
+
+
+def place_in_network_order(target: sitk.Image, image: sitk.Image) -> None:
+    """Give an image, in place, the origin, spacing and axes that another has in network order."""
     order, forwards = _axes(image)
-    size = [image.GetSize()[axis] for axis in order]
     first = [0, 0, 0]
-    for axis, count, forward in zip(order, size, forwards, strict=True):
-        first[axis] = 0 if forward else count - 1
+    for axis, forward in zip(order, forwards, strict=True):
+        first[axis] = 0 if forward else image.GetSize()[axis] - 1
     signs = np.where(forwards, 1.0, -1.0)
     direction = np.reshape(image.GetDirection(), (3, 3))[:, list(order)] * signs
-    column = sitk.Image([1, 1, size[2]], sitk.sitkUInt8)
-    column.SetOrigin(image.TransformIndexToPhysicalPoint(first))
-    column.SetSpacing([image.GetSpacing()[axis] for axis in order])
-    column.SetDirection(direction.ravel().tolist())
-    return column
+    target.SetOrigin(image.TransformIndexToPhysicalPoint(first))
+    target.SetSpacing([image.GetSpacing()[axis] for axis in order])
+    target.SetDirection(direction.ravel().tolist())
 
 
 def _axes(image: sitk.Image) -> tuple[tuple[int, ...], tuple[bool, ...]]:
