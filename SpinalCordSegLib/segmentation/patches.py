@@ -32,8 +32,8 @@ def predict_along(
     values : ndarray of float32, (X, Y, Z)
         NaN outside the image. X and Y must be multiples of the network's stride.
     length : int
-        Of a window along Z, a multiple of the network's stride. Windows overlap by half and are
-        blended with weights that fall to the windows' ends, where the network sees least.
+        Of a window along Z, a multiple of the network's stride. Windows overlap by a quarter and
+        are blended there with weights that fall to the windows' ends, where the network sees least.
     progress : callable, optional
         ``progress(fraction, message)``; what it raises stops the prediction.
     normalise : callable
@@ -97,7 +97,8 @@ def predict_slices(
 def _window_starts(rows: int, length: int) -> list[int]:
     if rows <= length:
         return [0]
-    count = int(np.ceil((rows - length) / (length / 2))) + 1
+    # To overlap by half takes half as long again and gives the same Dice on the development scans.
+    count = int(np.ceil((rows - length) / (0.75 * length))) + 1
     return [round(float(s)) for s in np.linspace(0, rows - length, count)]
 
 

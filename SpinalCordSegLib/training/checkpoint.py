@@ -29,8 +29,11 @@ class TrainingState:
     average : Module
         Moving average of `network`.
     optimizer : Adam or AdamW
+    first : dict of str to Tensor
+        The weights that it began from; empty where they were random. Not in the checkpoint: who
+        goes on with a run begins from the same.
     best : dict of str to Tensor
-        The average when it did best in validation; empty before the first.
+        What was kept when it did best in validation; empty before the first.
     best_dice : float
         How well; -1 before the first.
     best_step : int
@@ -40,6 +43,7 @@ class TrainingState:
     network: nn.Module
     average: nn.Module
     optimizer: torch.optim.Optimizer
+    first: dict[str, torch.Tensor] = field(default_factory=dict)
     best: dict[str, torch.Tensor] = field(default_factory=dict)
     best_dice: float = -1.0
     best_step: int = 0

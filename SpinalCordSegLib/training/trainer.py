@@ -53,8 +53,9 @@ class Trained:
     Attributes
     ----------
     network : Module
-        In evaluation mode: the moving average of the weights, as it was when it did best in
-        validation, or at the end where there is no validation.
+        In evaluation mode: the moving average of the weights, with their share of those that
+        training began from, as it was when it did best in validation, or at the end where there
+        is no validation.
     step : int
         Steps to that.
     validation_dice : float, optional
@@ -132,10 +133,11 @@ def train(
                 save_checkpoint(state, folder, identity)
     finally:
         save_checkpoint(state, folder, identity)
+    kept = _kept(state, configuration)
     if not state.best:
-        return Trained(state.average.eval(), state.step)
-    state.average.load_state_dict(state.best)
-    return Trained(state.average.eval(), state.best_step, state.best_dice)
+        return Trained(kept, state.step)
+    kept.load_state_dict(state.best)
+    return Trained(kept, state.best_step, state.best_dice)
 
 
 def _identity(configuration: TrainingConfiguration, images: TrainingImages) -> dict[str, Any]:
@@ -161,7 +163,8 @@ def _start(configuration: TrainingConfiguration, device: torch.device) -> Traini
         lr=configuration.learning_rate,
         weight_decay=configuration.weight_decay,
     )
-    return TrainingState(0, network, copy.deepcopy(network), optimizer)
+    first = copy.deepcopy(network.state_dict()) if configuration.start_from else {}
+    return TrainingState(0, network, copy.deepcopy(network), optimizer, first)
 
 
 def _step(
@@ -202,12 +205,23 @@ def _loss(configuration: TrainingConfiguration) -> Loss:
 def _validate(
     state: TrainingState, configuration: TrainingConfiguration, pieces: Sequence[HeldBack]
 ) -> float:
-    """Return how well the averaged weights do; keep them unless they did better."""
-    dice = validation_dice(cast(Network, state.average.eval()), pieces, configuration)
+    """Return how well the weights do that would be kept; keep them unless others did better."""
+    kept = _kept(state, configuration)
+    dice = validation_dice(cast(Network, kept), pieces, configuration)
     if dice >= state.best_dice:
         state.best_dice, state.best_step = dice, state.step
-        state.best = {k: v.clone() for k, v in state.average.state_dict().items()}
+        state.best = dict(kept.state_dict())
     return dice
+
+
+@torch.no_grad()
+def _kept(state: TrainingState, configuration: TrainingConfiguration) -> nn.Module:
+    """Return the moving average with its share of the weights that training began from."""
+    kept = copy.deepcopy(state.average).eval()
+    for name, value in kept.state_dict().items():
+        if state.first and value.dtype.is_floating_point:
+            value.lerp_(state.first[name], configuration.start_share)
+    return kept
 
 
 @torch.no_grad()

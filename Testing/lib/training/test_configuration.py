@@ -141,6 +141,7 @@ def test_fine_tuning_starts_from_the_weights_that_ship() -> None:
         ("patch_voxels=[4, 4]", "patch_voxels of 2"),
         ('intensity="bright"', "unknown intensity"),
         ('intensity="cord"', "only lesions"),
+        ("start_share=1.5", "between 0 and 1"),
         ('batch="many"', "batch = 'many'"),
     ],
 )

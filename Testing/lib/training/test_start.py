@@ -30,6 +30,26 @@ def test_training_goes_on_from_a_file(
         assert torch.equal(value, second.network.get_parameter(name)), name
 
 
+def test_a_share_of_the_first_weights_may_be_kept(
+    atlas: AtlasTensors, configuration: TrainingConfiguration, tmp_path: Path
+) -> None:
+    path = tmp_path / "first.safetensors"
+    first = train(configuration, atlas, tmp_path / "first")
+    export_weights(first, configuration, path)
+    runs = {
+        share: train(
+            replace(configuration, start_from=str(path), start_share=share, seed=9, steps=3),
+            atlas,
+            tmp_path / str(share),
+        )
+        for share in (0.0, 0.25)
+    }
+    for name, value in first.network.named_parameters():
+        tuned, kept = (runs[share].network.get_parameter(name) for share in (0.0, 0.25))
+        torch.testing.assert_close(kept, 0.75 * tuned + 0.25 * value)
+    assert not torch.equal(tuned, value)
+
+
 def test_weights_of_another_network_are_refused(
     configuration: TrainingConfiguration,
 ) -> None:
