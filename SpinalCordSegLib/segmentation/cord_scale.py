@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The scale of intensity on which lesions are looked for: the cord's own, and nothing but the cord.
+"""The scale on which the inside of the cord is looked at: the cord's own, and nothing but the cord.
 
-On the scale of the whole neighbourhood, fluid and bone drown what a lesion adds to the cord. In
-units of the cord's own spread lesions stand out in every contrast, and with the fluid's side up
-they are the bright ones nearly always: they look like fluid on T2w, T2*w and STIR as on T1w and
-PSIR.
+On the scale of the whole neighbourhood, fluid and bone drown the differences within the cord. In
+units of the cord's own spread gray matter and lesions stand out in every contrast. With the fluid's
+side up, lesions are the bright ones nearly always: they look like fluid on T2w, T2*w and STIR as on
+T1w and PSIR.
 """
 
 from __future__ import annotations
@@ -23,9 +23,12 @@ _HALF = 0.5
 
 
 def scaled_to_cord(
-    values: torch.Tensor, cord: torch.Tensor, window_rows: int | None = None
+    values: torch.Tensor,
+    cord: torch.Tensor,
+    window_rows: int | None = None,
+    fluid_up: bool = True,
 ) -> torch.Tensor:
-    """Return the cord in units of twice its own spread, 0 around it; fluid counts as bright.
+    """Return the cord in units of twice its own spread, 0 around it.
 
     Parameters
     ----------
@@ -34,7 +37,10 @@ def scaled_to_cord(
     cord : Tensor of float32, (X, Y, Z)
         Fraction of each voxel inside the cord.
     window_rows : int, optional
-        How many rows along Z the scale is taken from, around each quarter of that; by default all.
+        How many rows along Z the scale is taken from, around each quarter of that, or from each
+        row where it is 1; by default all.
+    fluid_up : bool
+        Turn the scale around where the fluid is darker than the cord.
 
     Returns
     -------
@@ -45,13 +51,13 @@ def scaled_to_cord(
     seen = torch.isfinite(values)
     values, cord = values.nan_to_num(0.0), cord * seen
     if window_rows is None or rows <= window_rows:
-        return _scaled(values, cord, *_median_and_spread(values, cord, seen))
+        return _scaled(values, cord, *_median_and_spread(values, cord, seen, fluid_up))
     step = max(1, window_rows // 4)
     parts = []
     for first in range(0, rows, step):
         middle = first + step // 2
-        near = (..., slice(max(0, middle - window_rows // 2), middle + window_rows // 2))
-        scale = _median_and_spread(values[near], cord[near], seen[near])
+        near = (..., slice(max(0, middle - window_rows // 2), middle + (window_rows + 1) // 2))
+        scale = _median_and_spread(values[near], cord[near], seen[near], fluid_up)
         part = (..., slice(first, first + step))
         parts.append(_scaled(values[part], cord[part], *scale))
     return torch.cat(parts, dim=2)
@@ -64,9 +70,9 @@ def _scaled(values: torch.Tensor, cord: torch.Tensor, median: float, spread: flo
 
 
 def _median_and_spread(
-    values: torch.Tensor, cord: torch.Tensor, seen: torch.Tensor
+    values: torch.Tensor, cord: torch.Tensor, seen: torch.Tensor, fluid_up: bool
 ) -> tuple[float, float]:
-    """Return both; the spread is negative where the fluid is darker, 0 where there is no cord."""
+    """Return both; the spread is negative to turn the scale around, 0 where there is no cord."""
     core = values[cord > _CORE]
     if len(core) < _FEWEST_VOXELS:
         core = values[cord > _HALF]
@@ -74,6 +80,8 @@ def _median_and_spread(
         return 0.0, 0.0
     low, median, high = torch.quantile(core, core.new_tensor(_QUARTILES)).tolist()
     spread = max((high - low) / _QUARTILES_APART, 1e-3 * max(abs(low), abs(high)), 1e-6)
+    if not fluid_up:
+        return median, spread
     width = 2 * _RING_VOXELS + 1
     near = F.max_pool3d(
         (cord > 0).float()[None], (width, width, 1), stride=1, padding=(_RING_VOXELS,) * 2 + (0,)

@@ -9,7 +9,7 @@ time: memory does not grow with their number.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -24,6 +24,7 @@ from ..network_order import Box, network_slices, network_view, paste
 from ..networks import ASPP, for_prediction
 from ..weights import LoadedWeights, Preprocessing
 from .along_curve import StraightBlock, straighten, unstraighten
+from .cord_scale import scaled_to_cord
 
 # As fast on a CPU as larger batches, with less memory.
 _BATCH = 2
@@ -31,6 +32,8 @@ _BATCH = 2
 # The cord is at most about 16 mm wide and the curve runs inside it, so this window around the
 # curve holds all the gray matter.
 _WINDOW_MM = 24.0
+
+_INTENSITIES = ("zscore", "volume_zscore", "cord")
 
 # Added to the normalised intensities, one a prediction. The published tool draws eight constants
 # between 0 and 2; these are the middles of eight equal parts of that range.
@@ -73,9 +76,11 @@ def segment_gray_matter(
     centerline : Centerline
         Slices that it does not cross are left empty.
     weights : LoadedWeights
-        A 2D network and its preprocessing, with intensity ``zscore`` or ``volume_zscore``.
+        A 2D network and its preprocessing, with intensity ``zscore``, ``volume_zscore`` or
+        ``cord``.
     cord_mask : SimpleITK.Image, optional
-        On the grid of `image`; nothing outside of it becomes gray matter.
+        On the grid of `image`; nothing outside of it becomes gray matter. Weights with intensity
+        ``cord`` cannot do without.
     threshold : float, optional
         Probability on the network's own grid from which on it is gray matter; the weights' own by
         default. A voxel of the image counts if more than half of it is.
@@ -91,7 +96,7 @@ def segment_gray_matter(
     CordNotFound
         If the centerline misses the image.
     InvalidArgument
-        If `cord_mask` is on another grid.
+        If `cord_mask` is on another grid, or is left out and needed.
     UnsupportedWeights
         If the network is not one for axial slices.
     """
@@ -99,7 +104,11 @@ def segment_gray_matter(
     threshold = specification.threshold if threshold is None else threshold
     predictor = _Predictor(weights, device, _OFFSETS if augment else (0.0,))
     inside = None if cord_mask is None else network_view(_stored(cord_mask, image), image)
-    slices = _Slices(image, centerline, specification.preprocessing)
+    if inside is None and specification.preprocessing.intensity == "cord":
+        raise InvalidArgument(
+            f"the weights {specification.name} look at the cord alone", "give a mask of the cord"
+        )
+    slices = _Slices(image, centerline, specification.preprocessing, inside)
 
     predictor.prepare(block.values for _, block in slices.blocks())
     mask = _empty(image, sitk.sitkUInt8)
@@ -146,7 +155,7 @@ class _Predictor:
 
     def __init__(self, weights: LoadedWeights, device: str, offsets: Sequence[float]) -> None:
         self.preprocessing = weights.specification.preprocessing
-        if weights.network.dimensions != 2 or not self.preprocessing.intensity.endswith("zscore"):
+        if weights.network.dimensions != 2 or self.preprocessing.intensity not in _INTENSITIES:
             raise UnsupportedWeights(
                 f"the weights {weights.specification.name} are not for gray matter on axial slices",
                 "choose weights for the gray matter",
@@ -162,10 +171,14 @@ class _Predictor:
             self.mean_and_std = _mean_and_std(stack)
 
     def __call__(self, planes: np.ndarray) -> np.ndarray:
-        """Return probabilities (x, y, Z) in the middle of planes (X, Y, Z); NaN is no image."""
+        """Return probabilities (x, y, Z) in the middle of planes (X, Y, Z); NaN is no image.
+
+        Planes of the cord alone come on its scale, without NaN.
+        """
         batch = np.empty((planes.shape[2], 1, *planes.shape[:2]), np.float32)
+        on_scale = self.preprocessing.intensity == "cord"
         for k, plane in enumerate(np.moveaxis(planes, 2, 0)):
-            batch[k, 0] = _normalised(plane, self.mean_and_std)
+            batch[k, 0] = plane if on_scale else _normalised(plane, self.mean_and_std)
         with torch.inference_mode():
             tensor = torch.from_numpy(batch).to(self.device)
             tensor = tensor.contiguous(memory_format=torch.channels_last)
@@ -191,8 +204,13 @@ class _Slices:
     """The slices that the curve crosses, cut out around it a few at a time."""
 
     def __init__(
-        self, image: sitk.Image, centerline: Centerline, preprocessing: Preprocessing
+        self,
+        image: sitk.Image,
+        centerline: Centerline,
+        preprocessing: Preprocessing,
+        cord: NDArray[Any] | None,
     ) -> None:
+        self.cord = cord if preprocessing.intensity == "cord" else None
         self.volume = network_view(sitk.GetArrayViewFromImage(image), image)
         # The view is of the image's own memory: keep it.
         self.image = image
@@ -222,10 +240,16 @@ class _Slices:
             rows = self.crossed[first : first + _BATCH]
             where = (x, y, slice(int(rows[0]), int(rows[-1]) + 1))
             curve = self.curve[where[2]] - (x.start, y.start)
-            yield (
-                where,
-                straighten(self.volume[where], self.spacing, curve, self.fine, self.width),
-            )
+            block = straighten(self.volume[where], self.spacing, curve, self.fine, self.width)
+            yield where, block if self.cord is None else self._cord_alone(block, where, curve)
+
+    def _cord_alone(self, block: StraightBlock, where: Box, curve: np.ndarray) -> StraightBlock:
+        """Return a block on the scale of its cord, slice by slice, and 0 around it."""
+        assert self.cord is not None
+        drawn = (self.cord[where] != 0).astype(np.float32)
+        cord = straighten(drawn, self.spacing, curve, self.fine, self.width).values
+        shown, inside = (torch.from_numpy(part) for part in (block.values, np.nan_to_num(cord)))
+        return replace(block, values=scaled_to_cord(shown, inside, 1, fluid_up=False).numpy())
 
     def fraction_before(self, where: Box) -> float:
         """Return how much of the work lies before some slices, 0 to 1."""

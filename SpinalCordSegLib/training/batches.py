@@ -83,8 +83,9 @@ def fresh_sample(
     """
     x, y, z = configuration.patch_voxels
     off_x, off_y = configuration.off_centre_mm
-    # Cord or gray matter is what the atlas comes with; lesions are painted where asked for.
-    targets = configuration.structures if configuration.model == "lesion" else None
+    # Cord or gray matter is what the atlas comes with; all else is asked for by name.
+    named = configuration.model == "lesion" or configuration.intensity == "cord"
+    targets = configuration.structures if named else None
     sample = synthetic_sample(
         atlas,
         (configuration.seed, *seed),
@@ -95,7 +96,9 @@ def fresh_sample(
     )
     if configuration.intensity != "cord":
         return sample
-    return cord_alone(*sample, seeded((configuration.seed, *seed, 1)))
+    random = seeded((configuration.seed, *seed, 1))
+    pixel_mm = configuration.spacing_mm[0]
+    return cord_alone(*sample, random, pixel_mm, configuration.fluid_up)
 
 
 def _width_share(configuration: TrainingConfiguration, step: int) -> float:

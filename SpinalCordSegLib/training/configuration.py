@@ -204,6 +204,11 @@ class TrainingConfiguration:
         outlined = self.model if self.model in ("lesion", "gray_matter") else "cord"
         return ("cord", outlined) if self.intensity == "cord" else (outlined,)
 
+    @property
+    def fluid_up(self) -> bool:
+        """Whether what is shown of the cord has the side of the fluid up: lesions look like it."""
+        return self.model == "lesion"
+
     def with_steps(self, patches: int | None = None) -> TrainingConfiguration:
         """Return the configuration with `steps` and `epoch_steps` as numbers.
 
@@ -335,8 +340,8 @@ def _problem(chosen: TrainingConfiguration) -> str | None:
     for name, count in (("patch_voxels", 3), ("spacing_mm", 3), ("off_centre_mm", 2)):
         if len(getattr(chosen, name)) != count:
             return f"has {name} of {len(getattr(chosen, name))} numbers instead of {count}"
-    if chosen.intensity == "cord" and chosen.model != "lesion":
-        return "shows the cord alone, which only lesions are looked for in"
+    if chosen.intensity == "cord" and chosen.model not in ("lesion", "gray_matter"):
+        return "shows the cord alone, which only gray matter and lesions are looked for in"
     if not 0 <= chosen.start_share < 1:
         return f"has start_share = {chosen.start_share}: it must lie between 0 and 1"
     if (chosen.steps > 0) == (chosen.epochs > 0):

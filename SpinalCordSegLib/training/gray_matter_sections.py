@@ -17,12 +17,17 @@ from scipy import ndimage
 SECTION_SPACING_MM = 0.2
 SECTION_SIZE = 121
 
-_STEP_MM = 4.0
+# Templates hardly differ from one slice to the next; of people, every slice counts.
+_TEMPLATE_STEP_MM = 4.0
+# Templates are means over many people, in which the tips of the horns fade and the commissure is
+# thick: sections of single people have the majority.
+_COPIES_OF_PEOPLE = 12
+_SHARPNESS = 4.0
 _SMALLEST_CORD_MM2 = 20.0
 
 
 def build_sections(labels_folder: Path) -> np.ndarray:
-    """Return sections of every set of labels.
+    """Return sections of every set of labels; those of single people several times each.
 
     Parameters
     ----------
@@ -36,20 +41,20 @@ def build_sections(labels_folder: Path) -> np.ndarray:
         cord's centre of mass in the middle.
     """
     sections = [*_pam50(labels_folder / "pam50"), *_amu7t(labels_folder / "amu7t")]
-    sections += _challenge(labels_folder / "gm-challenge")
+    sections += _COPIES_OF_PEOPLE * list(_challenge(labels_folder / "gm-challenge"))
     return np.stack(sections)
 
 
 def _pam50(folder: Path) -> Iterator[np.ndarray]:
     cord, spacing = _read(folder / "PAM50_cord.nii.gz")
     gray, white = (_read(folder / f"PAM50_{name}.nii.gz")[0] for name in ("gm", "wm"))
-    return _cut(cord > 0, _share(gray, white), spacing)
+    return _cut(cord > 0, _share(gray, white), spacing, _TEMPLATE_STEP_MM)
 
 
 def _amu7t(folder: Path) -> Iterator[np.ndarray]:
     gray, spacing = _read(folder / "AMU7T_gm.nii.gz")
     white, _ = _read(folder / "AMU7T_wm.nii.gz")
-    return _cut(gray + white > 0.5, _share(gray, white), spacing)
+    return _cut(gray + white > 0.5, _share(gray, white), spacing, _TEMPLATE_STEP_MM)
 
 
 def _challenge(folder: Path) -> Iterator[np.ndarray]:
@@ -60,7 +65,9 @@ def _challenge(folder: Path) -> Iterator[np.ndarray]:
 
 
 def _share(gray: np.ndarray, white: np.ndarray) -> np.ndarray:
-    return gray / np.maximum(gray + white, 0.05)
+    """Return which of both a voxel is, nearly undecided only where the template is."""
+    share = gray / np.maximum(gray + white, 0.05)
+    return np.clip((share - 0.5) * _SHARPNESS + 0.5, 0, 1)
 
 
 def _read(path: Path) -> tuple[np.ndarray, tuple[float, ...]]:
@@ -68,9 +75,11 @@ def _read(path: Path) -> tuple[np.ndarray, tuple[float, ...]]:
     return sitk.GetArrayFromImage(image).transpose(2, 1, 0), image.GetSpacing()
 
 
-def _cut(cord: np.ndarray, gray: np.ndarray, spacing: tuple[float, ...]) -> Iterator[np.ndarray]:
-    """Yield the sections of one volume that hold cord and gray matter, a few millimetres apart."""
-    for k in range(0, cord.shape[2], max(1, round(_STEP_MM / spacing[2]))):
+def _cut(
+    cord: np.ndarray, gray: np.ndarray, spacing: tuple[float, ...], step_mm: float = 0.0
+) -> Iterator[np.ndarray]:
+    """Yield the sections of one volume that hold cord and gray matter, so far apart or each."""
+    for k in range(0, cord.shape[2], max(1, round(step_mm / spacing[2]))):
         area = cord[:, :, k].sum() * spacing[0] * spacing[1]
         if area < _SMALLEST_CORD_MM2 or not (gray[:, :, k] > 0.5).any():
             continue

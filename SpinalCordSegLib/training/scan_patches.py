@@ -97,7 +97,7 @@ def read_scans(
     InvalidArgument, InvalidImage
         If images and masks do not match.
     """
-    scans = [read_scan(files) for files in find_scans(folder, configuration.model)]
+    scans = [read_scan(files) for files in find_scans(folder, _drawn(configuration))]
     if configuration.model == "lesion" and not any(s.masks["lesion"].any() for s in scans):
         raise InvalidArgument(
             f"no mask of lesions in {folder} holds a lesion", "add scans that show some"
@@ -160,7 +160,8 @@ def random_patch(
     planes = planes[..., 0] if length == 1 else planes
     planes = turned_and_cropped(planes, images, random) if images else planes
     if configuration.intensity == "cord":
-        return cord_alone(planes[:1], planes[1:], random)
+        pixel_mm = configuration.spacing_mm[0]
+        return cord_alone(planes[:1], planes[1:], random, pixel_mm, configuration.fluid_up)
     return planes[:1], planes[1:]
 
 
@@ -181,8 +182,15 @@ def centre_of(block: Block, configuration: TrainingConfiguration) -> tuple[np.nd
     image, seen, *targets = block.channels[(slice(None), *middle)]
     image = torch.where(seen > 0, image, torch.nan)
     if configuration.intensity == "cord":
-        image = scaled_to_cord(image, targets[0], configuration.patch_voxels[2])
+        rows, fluid_up = configuration.patch_voxels[2], configuration.fluid_up
+        image = scaled_to_cord(image, targets[0], rows, fluid_up)
     return image.numpy(), np.where(block.known, targets[-1].numpy(), np.nan)
+
+
+def _drawn(configuration: TrainingConfiguration) -> tuple[str, ...]:
+    """Return what must be drawn: lesions alone do not tell where the cord is."""
+    guide = ("cord",) if configuration.model == "lesion" else ()
+    return tuple(dict.fromkeys((*guide, *configuration.structures)))
 
 
 @dataclass(frozen=True)

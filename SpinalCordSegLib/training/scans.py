@@ -18,14 +18,6 @@ from ..field_of_view import crop_to_content
 from ..images import array_from, read_image, stored_slices, to_network_order
 from ..result_files import SUFFIXES, stem_of
 
-# What a model outlines, and what else it is trained with where that is there.
-STRUCTURES: Mapping[str, tuple[str, ...]] = {
-    "centerline": ("cord",),
-    "cord": ("cord",),
-    "lesion": ("cord", "lesion"),
-    "gray_matter": ("gray_matter",),
-    "csm_unet": ("cord",),
-}
 LABEL_NAMES = {"cord": "SC", "gray_matter": "GM", "lesion": "lesion"}
 
 _DERIVATIVES = "derivatives"
@@ -83,7 +75,7 @@ class Scan:
     stored_slices: np.ndarray
 
 
-def find_scans(folder: Path, model: str) -> list[ScanFiles]:
+def find_scans(folder: Path, structures: Sequence[str]) -> list[ScanFiles]:
     """Return the scans in a folder, its subfolders included, with their masks.
 
     A mask is named after its image: ``STEM_label-SC_mask`` (cord), ``STEM_label-GM_mask`` or
@@ -94,13 +86,14 @@ def find_scans(folder: Path, model: str) -> list[ScanFiles]:
 
     Parameters
     ----------
-    model : str
-        What is to be trained: a key of :data:`STRUCTURES`.
+    structures : sequence of str
+        Keys of :data:`LABEL_NAMES` that every scan must have a mask of. The cord's is taken too
+        where it is there.
 
     Raises
     ------
     InvalidArgument
-        If there is no image, an image without a mask that the model needs, a mask without an
+        If there is no image, an image without a mask that it must have, a mask without an
         image, or more than one mask of one structure.
     """
     if not folder.is_dir():
@@ -118,10 +111,10 @@ def find_scans(folder: Path, model: str) -> list[ScanFiles]:
         raise InvalidArgument(
             f"{folder} holds no image", "give a folder of NIfTI, NRRD or MetaImage files"
         )
-    scans = [_scan_files(place, path, folder, masks, model) for place, _, path in images]
+    scans = [_scan_files(place, path, folder, masks, structures) for place, _, path in images]
     used = {path for scan in scans for paths in scan.masks.values() for path in paths}
     for (_, _, shown), paths in masks.items():
-        if shown in STRUCTURES[model] and not used.issuperset(paths):
+        if shown in structures and not used.issuperset(paths):
             raise InvalidArgument(
                 f"the mask {paths[0].relative_to(folder)} belongs to no image",
                 "name it after its image, and put it beside it or below derivatives",
@@ -180,12 +173,12 @@ def _scan_files(
     image: Path,
     folder: Path,
     masks: Mapping[tuple[PurePath, str, str], Sequence[Path]],
-    model: str,
+    structures: Sequence[str],
 ) -> ScanFiles:
     name = (place / stem_of(image)).as_posix()
     chosen: dict[str, tuple[Path, ...]] = {}
     # The cord tells where to look, also where it is not what is outlined.
-    for structure in dict.fromkeys((*STRUCTURES[model], "cord")):
+    for structure in dict.fromkeys((*structures, "cord")):
         found = [
             path
             for (where, stem, shown), paths in masks.items()
@@ -202,7 +195,7 @@ def _scan_files(
             )
         if found:
             chosen[structure] = tuple(found)
-        elif structure in STRUCTURES[model]:
+        elif structure in structures:
             raise InvalidArgument(
                 f"{name} has no mask of the {structure.replace('_', ' ')}",
                 f"put {stem_of(image)}_label-{LABEL_NAMES[structure]}_mask.nii.gz beside it or "

@@ -52,6 +52,22 @@ def test_a_scale_that_changes_along_the_cord_is_followed() -> None:
     torch.testing.assert_close(scaled_to_cord(values, CORD, 48), scaled_to_cord(values, CORD))
 
 
+def test_the_contrast_may_stay_as_it_is() -> None:
+    """Gray matter is told from white by its shape: which of them is brighter may be seen."""
+    values = scan(20.0)
+    torch.testing.assert_close(
+        scaled_to_cord(values, CORD, fluid_up=False), -scaled_to_cord(values, CORD)
+    )
+
+
+def test_each_slice_may_have_a_scale_of_its_own() -> None:
+    values = scan(300.0) * torch.linspace(1, 3, SHAPE[2])
+    scaled = scaled_to_cord(values, CORD, 1)
+    for k in (0, 20, 47):
+        one = (slice(None), slice(None), slice(k, k + 1))
+        torch.testing.assert_close(scaled[one], scaled_to_cord(values[one], CORD[one]))
+
+
 def test_without_a_cord_nothing_is_shown() -> None:
     assert not scaled_to_cord(scan(300.0), torch.zeros(SHAPE)).any()
     assert not scaled_to_cord(torch.full(SHAPE, torch.nan), CORD).any()

@@ -285,6 +285,25 @@ def test_a_cord_mask_of_another_grid_is_refused() -> None:
             segment_gray_matter(image, curve, made_up(), cord_mask=other)
 
 
+def test_a_network_may_look_at_the_cord_alone() -> None:
+    """On each slice it finds what stands out in the cord; the bright tissue around is not shown."""
+    image, curve = rod((40, 44, 3), 5.0)
+    x, y, z = np.indices(image.GetSize())
+    away = np.hypot(x - 22, y - 21)
+    values = np.where(away < 5, 100.0, 500.0) + 20 * (away < 2)
+    # Twice as bright on the second slice, and with the contrast turned around on the third.
+    values = np.where(z == 2, 600 - values, values * (1 + z))
+    values += np.random.default_rng(0).normal(0, 3, values.shape)
+    image = image_from(values.astype(np.float32), image)
+    cord = image_from((away < 5).astype(np.uint8), image)
+    found = array_from(segment_gray_matter(image, curve, bright_blob(made_up("cord")), cord).mask)
+    core = away < 1.5
+    assert found[core & (z < 2)].mean() > 0.9 and not found[core & (z == 2)].any()
+    assert found[(away > 3.5) & (z < 2)].mean() < 0.02
+    with pytest.raises(InvalidArgument, match="mask of the cord"):
+        segment_gray_matter(image, curve, made_up("cord"))
+
+
 def test_a_network_for_volumes_is_refused() -> None:
     image, curve = rod((40, 44, 3))
     with pytest.raises(UnsupportedWeights, match="made-up"):

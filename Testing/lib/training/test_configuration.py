@@ -140,7 +140,7 @@ def test_fine_tuning_starts_from_the_weights_that_ship() -> None:
         ('augmentation.flip_axes=["t"]', "unknown axes"),
         ("patch_voxels=[4, 4]", "patch_voxels of 2"),
         ('intensity="bright"', "unknown intensity"),
-        ('intensity="cord"', "only lesions"),
+        ('intensity="cord"', "only gray matter and lesions"),
         ("start_share=1.5", "between 0 and 1"),
         ('batch="many"', "batch = 'many'"),
     ],

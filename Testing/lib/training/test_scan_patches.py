@@ -191,6 +191,16 @@ def test_a_study_of_lesions_without_any_is_refused(
         read_scans(tmp_path, replace(plain, model="lesion"), 0)
 
 
+def test_gray_matter_on_the_scale_of_the_cord_needs_a_mask_of_the_cord(
+    plain: TrainingConfiguration, tmp_path: Path
+) -> None:
+    write_scan(tmp_path, "t2", 1)["SC"].unlink()
+    gray = replace(plain, model="gray_matter")
+    assert read_scans(tmp_path, gray, 0).patches
+    with pytest.raises(InvalidArgument, match="no mask of the cord"):
+        read_scans(tmp_path, replace(gray, intensity="cord"), 0)
+
+
 def test_a_grid_turns_by_its_angle_and_bends_by_its_coefficient() -> None:
     still = random_grid((9, 7, 3), (1, 1, 1), Augmentation(), seeded((1,)))
     assert np.allclose(still[:, 4, 3, 2], (0, 0, 2)) and np.allclose(still[:, 8, 3, 0], (4, 0, 0))

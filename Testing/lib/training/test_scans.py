@@ -20,7 +20,7 @@ from .conftest import write_scan
 def test_masks_lie_beside_the_image_or_below_derivatives(study: Path, tmp_path: Path) -> None:
     write_scan(tmp_path, "t2", 1)
     for folder, names in ((study, ["sub-01", "sub-02"]), (tmp_path, ["t2"])):
-        scans = find_scans(folder, "lesion")
+        scans = find_scans(folder, ("cord", "lesion"))
         assert [scan.subject for scan in scans] == names
         for scan in scans:
             assert set(scan.masks) == {"cord", "lesion"}
@@ -36,7 +36,7 @@ def test_what_segment_writes_beside_masks_is_passed_over(tmp_path: Path) -> None
             shutil.copy(files["SC"], tmp_path / name)
         else:
             sitk.WriteImage(sitk.ReadImage(str(files["SC"])), str(tmp_path / name))
-    (scan,) = find_scans(tmp_path, "cord")
+    (scan,) = find_scans(tmp_path, ("cord",))
     assert scan.masks["cord"] == (files["SC"],)
 
 
@@ -44,7 +44,7 @@ def test_several_raters_are_averaged(tmp_path: Path) -> None:
     files = write_scan(tmp_path, "t2", 1)
     first = files["GM"].rename(tmp_path / "t2_label-GM_desc-rater1_mask.nii.gz")
     shutil.copy(files["lesion"], tmp_path / "t2_label-GM_desc-rater2_mask.nii.gz")
-    (scan,) = find_scans(tmp_path, "gray_matter")
+    (scan,) = find_scans(tmp_path, ("gray_matter",))
     assert len(scan.masks["gray_matter"]) == 2
     mean = read_scan(scan).masks["gray_matter"]
     assert set(np.unique(mean)) == {0.0, 0.5, 1.0}
@@ -53,7 +53,7 @@ def test_several_raters_are_averaged(tmp_path: Path) -> None:
 
 def test_a_mask_stored_in_another_order_is_turned(tmp_path: Path) -> None:
     files = write_scan(tmp_path, "t2", 1)
-    (scan,) = find_scans(tmp_path, "cord")
+    (scan,) = find_scans(tmp_path, ("cord",))
     before = read_scan(scan)
     turned = sitk.DICOMOrient(sitk.ReadImage(str(files["SC"])), "SRP")
     sitk.WriteImage(turned, str(files["SC"]))
@@ -91,13 +91,13 @@ def test_masks_that_do_not_match_are_named(
 ) -> None:
     spoil(write_scan(tmp_path, "t2", 1))
     with pytest.raises(InvalidArgument, match=words) as caught:
-        find_scans(tmp_path, "cord")
+        find_scans(tmp_path, ("cord",))
     assert caught.value.remedy
 
 
 def test_a_folder_that_is_not_there_is_named(tmp_path: Path) -> None:
     with pytest.raises(InvalidArgument, match="no folder"):
-        find_scans(tmp_path / "none", "cord")
+        find_scans(tmp_path / "none", ("cord",))
 
 
 @pytest.mark.parametrize("change", ["size", "origin", "spacing", "direction"])
@@ -113,7 +113,7 @@ def test_a_mask_on_another_grid_is_refused(tmp_path: Path, change: str) -> None:
     else:
         mask.SetDirection((1, 0, 0, 0, -0.98, 0.199, 0, 0.199, 0.98))
     sitk.WriteImage(mask, str(files["SC"]))
-    (scan,) = find_scans(tmp_path, "cord")
+    (scan,) = find_scans(tmp_path, ("cord",))
     with pytest.raises(InvalidImage, match="not on the grid"):
         read_scan(scan)
 
@@ -122,7 +122,7 @@ def test_an_empty_cord_is_refused_and_no_lesion_is_not(tmp_path: Path) -> None:
     files = write_scan(tmp_path, "t2", 1)
     for name in ("lesion", "SC"):
         sitk.WriteImage(sitk.ReadImage(str(files[name])) * 0, str(files[name]))
-        (scan,) = find_scans(tmp_path, "lesion")
+        (scan,) = find_scans(tmp_path, ("cord", "lesion"))
         if name == "lesion":
             assert not read_scan(scan).masks["lesion"].any()
     with pytest.raises(InvalidImage, match=r"t2_label-SC_mask\.nii\.gz is empty"):
