@@ -173,7 +173,7 @@ def centre_of(block: Block, configuration: TrainingConfiguration) -> tuple[np.nd
     values : ndarray of float32, (X, Y, Z)
         As wide as a patch; NaN outside the image.
     target : ndarray of float32, (X, Y, Z)
-        0 to 1; NaN where nobody drew.
+        0 to 1; NaN where nobody drew, and outside the cord if only that is shown.
     """
     middle = tuple(
         slice((size - n) // 2, (size - n) // 2 + n)
@@ -181,10 +181,13 @@ def centre_of(block: Block, configuration: TrainingConfiguration) -> tuple[np.nd
     )
     image, seen, *targets = block.channels[(slice(None), *middle)]
     image = torch.where(seen > 0, image, torch.nan)
+    target = targets[-1].masked_fill(~torch.from_numpy(block.known), torch.nan)
     if configuration.intensity == "cord":
+        # What such a network says of the rest means nothing, and counts nowhere.
+        target = target.masked_fill(targets[0] == 0, torch.nan)
         rows, fluid_up = configuration.patch_voxels[2], configuration.fluid_up
         image = scaled_to_cord(image, targets[0], rows, fluid_up)
-    return image.numpy(), np.where(block.known, targets[-1].numpy(), np.nan)
+    return image.numpy(), target.numpy()
 
 
 def _drawn(configuration: TrainingConfiguration) -> tuple[str, ...]:

@@ -179,6 +179,7 @@ def test_lesions_come_with_their_cord(study: Path, plain: TrainingConfiguration)
     assert len(volumes) > 4
     values, target = centre_of(scans.held_back[0], both)
     assert np.abs(values).max() <= 3
+    assert np.isnan(target[:2]).all() and np.isfinite(target[8, 8]).all()
     assert 0 < (target > 0.5).sum() < 100
 
 
