@@ -9,8 +9,13 @@ T1w and PSIR.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+import numpy as np
 import torch
 import torch.nn.functional as F
+
+from .along_curve import StraightBlock, straighten
 
 _CORE = 0.9
 _FEWEST_VOXELS = 30
@@ -20,6 +25,28 @@ _QUARTILES_APART = 1.35
 _RING_VOXELS = 3
 _CLIP = 6.0
 _HALF = 0.5
+
+
+def block_of_cord(
+    block: StraightBlock, cord: np.ndarray, curve: np.ndarray, window_rows: int, fluid_up: bool
+) -> StraightBlock:
+    """Return a block with nothing but the cord in it, on the cord's own scale.
+
+    Parameters
+    ----------
+    block : StraightBlock
+        The image around the curve.
+    cord : ndarray, (X, Y, Z)
+        On the grid of the image, in network order; every voxel other than 0 is inside.
+    curve : ndarray, (Z, 2)
+        That the block was cut out around.
+    window_rows, fluid_up
+        As :func:`scaled_to_cord` takes them.
+    """
+    drawn, width = (cord != 0).astype(np.float32), block.values.shape[:2]
+    found = straighten(drawn, block.image_spacing_mm, curve, block.spacing_mm, width).values
+    shown, inside = (torch.from_numpy(part) for part in (block.values, np.nan_to_num(found)))
+    return replace(block, values=scaled_to_cord(shown, inside, window_rows, fluid_up).numpy())
 
 
 def scaled_to_cord(

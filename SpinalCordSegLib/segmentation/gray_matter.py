@@ -9,7 +9,7 @@ time: memory does not grow with their number.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -24,7 +24,7 @@ from ..network_order import Box, network_slices, network_view, paste
 from ..networks import ASPP, for_prediction
 from ..weights import LoadedWeights, Preprocessing
 from .along_curve import StraightBlock, straighten, unstraighten
-from .cord_scale import scaled_to_cord
+from .cord_scale import block_of_cord
 
 # As fast on a CPU as larger batches, with less memory.
 _BATCH = 2
@@ -241,15 +241,9 @@ class _Slices:
             where = (x, y, slice(int(rows[0]), int(rows[-1]) + 1))
             curve = self.curve[where[2]] - (x.start, y.start)
             block = straighten(self.volume[where], self.spacing, curve, self.fine, self.width)
-            yield where, block if self.cord is None else self._cord_alone(block, where, curve)
-
-    def _cord_alone(self, block: StraightBlock, where: Box, curve: np.ndarray) -> StraightBlock:
-        """Return a block on the scale of its cord, slice by slice, and 0 around it."""
-        assert self.cord is not None
-        drawn = (self.cord[where] != 0).astype(np.float32)
-        cord = straighten(drawn, self.spacing, curve, self.fine, self.width).values
-        shown, inside = (torch.from_numpy(part) for part in (block.values, np.nan_to_num(cord)))
-        return replace(block, values=scaled_to_cord(shown, inside, 1, fluid_up=False).numpy())
+            if self.cord is not None:
+                block = block_of_cord(block, self.cord[where], curve, 1, fluid_up=False)
+            yield where, block
 
     def fraction_before(self, where: Box) -> float:
         """Return how much of the work lies before some slices, 0 to 1."""

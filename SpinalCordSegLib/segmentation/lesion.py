@@ -13,7 +13,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import SimpleITK as sitk
-import torch
 from scipy import ndimage
 
 from ..centerline.curve import Centerline
@@ -26,7 +25,7 @@ from ..networks import for_prediction
 from ..weights import LoadedWeights
 from ..weights.specification import Preprocessing
 from .along_curve import straighten, unstraighten
-from .cord_scale import scaled_to_cord
+from .cord_scale import block_of_cord
 from .patches import predict_along
 from .standardisation import standardise
 
@@ -155,10 +154,8 @@ def _probability(
                 f"the weights {weights.specification.name} look at the cord alone",
                 "give a mask of the cord",
             )
-        drawn = cord.astype(np.float32)
-        found = straighten(drawn, ordered.GetSpacing(), curve, spacing, width).values
-        shown, inside = (torch.from_numpy(part) for part in (values, np.nan_to_num(found)))
-        values = scaled_to_cord(shown, inside, preprocessing.patch_voxels[2]).numpy()
+        rows = preprocessing.patch_voxels[2]
+        values = block_of_cord(block, cord, curve, rows, fluid_up=True).values
     along = predict_lesions(values, weights, device, progress)
     return unstraighten(block, along, volume.shape)
 
