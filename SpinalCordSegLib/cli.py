@@ -34,7 +34,7 @@ from .version import __version__
 PROGRAM = "spinalcordseg"
 _MOST_SLICES = 100_000
 # The words of --structures, and the library's names for them.
-MODEL_NAMES = {"gm": "gray_matter", "csm-unet": "csm_unet"}
+MODEL_NAMES = {"gm": "gray_matter", "csm-unet": "csm_unet", "cord-ends": "cord_ends"}
 STRUCTURE_NAMES = {"cord": "cord", "gm": "gray_matter", "wm": "white_matter", "lesion": "lesion"}
 
 
@@ -633,10 +633,13 @@ def _add_train(commands: Any) -> None:
         "BIDS write them, or STEM_seg, STEM_gmseg, STEM_lesion. A mask lies beside its image, or "
         "below a folder derivatives in a folder of the same name as the image's. Masks of several "
         "raters, desc-rater1 and so on in their names, are averaged. centerline, cord and csm-unet "
-        "need the cord, gm the gray matter, lesion both cord and lesions. Without --config the "
-        "weights that ship go on with the scans. The run goes on where it was interrupted.",
+        "need the cord, gm the gray matter, lesion both cord and lesions; cord-ends is learnt from "
+        "synthetic images alone. Without --config the weights that ship go on with the scans. The "
+        "run goes on where it was interrupted.",
     )
-    parser.add_argument("model", metavar="MODEL", help="centerline, cord, lesion, gm or csm-unet")
+    parser.add_argument(
+        "model", metavar="MODEL", help="centerline, cord, cord-ends, lesion, gm or csm-unet"
+    )
     parser.add_argument("--data", type=Path, metavar="DIR", help="scans and their masks, see below")
     parser.add_argument(
         "--labels",

@@ -118,7 +118,13 @@ def segment(
         found, chosen = finding.centerline, finding.weights
     with watch.stage("cord"):
         cord = finding.cord or segment_cord(
-            image, found, chosen["cord"], threshold, device, _within(report, 0.45, 0.7)
+            image,
+            found,
+            chosen["cord"],
+            threshold,
+            device,
+            _within(report, 0.45, 0.7),
+            chosen.get("cord_ends"),
         )
     refinement = None
     if refine != "none":
@@ -279,7 +285,8 @@ def _tasks(
     """Return the networks that the structures take, in the order they run."""
     tasks = [_outliner(method)]
     if method == "cascade" and centerline is None:
-        tasks.insert(0, "centerline")
+        # Where somebody drew the curve, somebody decided how far it goes.
+        tasks = ["centerline", *tasks, "cord_ends"]
     if {"gray_matter", "white_matter"} & set(structures):
         tasks.append("gray_matter")
     if "lesion" in structures:

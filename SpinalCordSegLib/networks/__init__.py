@@ -14,14 +14,16 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from .aspp import ASPP
 from .dilated_unet2d import DilatedUNet2d
+from .slice_sequence import SliceSequence
 from .unet2d import UNet2d
 from .unet3d import UNet3d
 
-Network = ASPP | DilatedUNet2d | UNet2d | UNet3d
+Network = ASPP | DilatedUNet2d | SliceSequence | UNet2d | UNet3d
 
 ARCHITECTURES: dict[str, type[Network]] = {
     "aspp": ASPP,
     "dilated_unet2d": DilatedUNet2d,
+    "slice_sequence": SliceSequence,
     "unet2d": UNet2d,
     "unet3d": UNet3d,
 }
@@ -31,6 +33,7 @@ __all__ = [
     "ASPP",
     "DilatedUNet2d",
     "Network",
+    "SliceSequence",
     "UNet2d",
     "UNet3d",
     "build_network",
@@ -64,6 +67,8 @@ def build_network(architecture: str, parameters: Mapping[str, Any]) -> Network:
 
 def memory_layout(network: Network) -> torch.memory_format:
     """Return the order of numbers in memory that convolutions of a network are fastest with."""
+    if isinstance(network, SliceSequence):
+        return torch.contiguous_format
     return torch.channels_last if network.dimensions == 2 else torch.channels_last_3d
 
 

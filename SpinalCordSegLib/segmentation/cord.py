@@ -22,6 +22,7 @@ from ..weights import LoadedWeights
 from .along_curve import straighten, unstraighten
 from .boundary import boundary_threshold
 from .cleanup import CleanMask, clean_cord_mask, drop_unsure_ends
+from .cord_ends import judges, slices_with_cord
 from .patches import predict_along, predict_slices
 
 
@@ -54,6 +55,7 @@ def segment_cord(
     threshold: float | None = None,
     device: str = "cpu",
     progress: Callable[[float, str], None] | None = None,
+    ends: LoadedWeights | None = None,
 ) -> CordSegmentation:
     """Outline the cord around its centerline.
 
@@ -70,6 +72,9 @@ def segment_cord(
         is around.
     progress : callable, optional
         ``progress(fraction, message)``; what it raises stops the segmentation.
+    ends : LoadedWeights, optional
+        Of a network that tells where the cord ends; without, the outline goes as far as slices
+        look like cord.
 
     Raises
     ------
@@ -99,6 +104,10 @@ def segment_cord(
         threshold = boundary_threshold(weights.specification, block, along)
     slice_mm = ordered.GetSpacing()[2]
     believed = drop_unsure_ends(probability >= threshold, probability, slice_mm)
+    if ends is not None and judges(ends, weights):
+        crossed = slice(block.first_slice, block.first_slice + len(block.centres))
+        found = np.asarray(believed[:, :, crossed].any(axis=(0, 1)))
+        believed[:, :, crossed] &= slices_with_cord(block, along, found, ends, device)
     cleaned = clean_cord_mask(believed, curve, slice_mm)
     if not cleaned.mask.any():
         raise CordNotFound(

@@ -15,7 +15,7 @@ from .brain import add_brain
 from .cauda_equina import add_roots
 from .cavities import add_cavity
 from .compression import erase_csf
-from .deformation import deformed_position
+from .deformation import along_curve, deformed_position
 from .gray_matter_sections import SECTION_SPACING_MM
 from .lesions import draw_lesions
 from .metal import distort, extinguish, place_implant
@@ -89,11 +89,15 @@ class AnatomyRange:
     end_fraction : float
         Share of samples placed at the brainstem or below the conus, where the cord ends.
     pathology : PathologyRates
+    straightened : bool
+        Whether the cord runs along the sample, as where an image was straightened along a curve
+        that may be off by `off_centre_mm` anywhere.
     """
 
     off_centre_mm: tuple[float, float]
     end_fraction: float = 0.2
     pathology: PathologyRates = SOME_ILL
+    straightened: bool = False
 
 
 def upload(
@@ -132,6 +136,8 @@ def sample_anatomy(
     rates = ranges.pathology
     curved = random.chance(rates.curved)
     position = deformed_position(random, shape, spacing_mm, ranges.off_centre_mm, curved)
+    if ranges.straightened:
+        position = along_curve(position, random, spacing_mm[2], ranges.off_centre_mm)
     implant = None
     if random.chance(rates.implant):
         implant = place_implant(random, shape, spacing_mm)

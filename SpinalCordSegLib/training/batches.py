@@ -11,6 +11,7 @@ import torch
 from .anatomy import AnatomyRange, AtlasTensors
 from .configuration import TrainingConfiguration
 from .cord_alone import cord_alone
+from .cord_rows import straight_spine
 from .randomness import seeded
 from .repeated_images import repeated_sample
 from .samples import synthetic_sample
@@ -64,6 +65,8 @@ def _sample(
     if images.scans and from_scan:
         return random_patch(images.scans, configuration, place, share)
     assert images.atlas is not None
+    if configuration.model == "cord_ends":
+        return straight_spine(images.atlas, configuration, place)
     if configuration.images:
         return repeated_sample(images.atlas, configuration, place)
     return fresh_sample(configuration, images.atlas, divmod(place, configuration.batch), share)

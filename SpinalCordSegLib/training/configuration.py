@@ -12,8 +12,8 @@ from typing import Any
 from ..errors import InvalidArgument
 from ..resources import resources_folder
 
-MODELS = ("centerline", "cord", "lesion", "gray_matter", "csm_unet")
-LOSSES = ("dice_and_cross_entropy", "dice", "negative_dice")
+MODELS = ("centerline", "cord", "cord_ends", "lesion", "gray_matter", "csm_unet")
+LOSSES = ("dice_and_cross_entropy", "cross_entropy", "dice", "negative_dice")
 OPTIMIZERS = ("adamw", "adam")
 SCHEDULES = ("cosine", "linear", "poly", "constant")
 INTENSITIES = ("zscore", "cord")
@@ -163,6 +163,8 @@ class TrainingConfiguration:
     images : RepeatedImages, optional
         By default no synthetic image is seen twice, and there are no epochs of them.
     augmentation : Augmentation
+    outlined_by : str, optional
+        Weights, by name or file, whose outline of the cord the network sees beside the image.
     """
 
     model: str
@@ -197,6 +199,7 @@ class TrainingConfiguration:
     slices: tuple[int, int, int] | None = None
     images: RepeatedImages | None = None
     augmentation: Augmentation = Augmentation()
+    outlined_by: str | None = None
 
     @property
     def structures(self) -> tuple[str, ...]:
@@ -342,6 +345,8 @@ def _problem(chosen: TrainingConfiguration) -> str | None:
             return f"has {name} of {len(getattr(chosen, name))} numbers instead of {count}"
     if chosen.intensity == "cord" and chosen.model not in ("lesion", "gray_matter"):
         return "shows the cord alone, which only gray matter and lesions are looked for in"
+    if chosen.model == "cord_ends" and not (chosen.images and chosen.outlined_by):
+        return "lacks images and outlined_by: the ends are learnt from spines with their outline"
     if not 0 <= chosen.start_share < 1:
         return f"has start_share = {chosen.start_share}: it must lie between 0 and 1"
     if (chosen.steps > 0) == (chosen.epochs > 0):

@@ -11,6 +11,8 @@ import torch
 from .randomness import Randomness
 
 _MOST_TILT_DEG = 40.0
+# A curve that was found strays from the cord, and comes back, over such a length.
+_CURVE_NODES_MM = 30.0
 
 
 def deformed_position(
@@ -69,6 +71,29 @@ def deformed_position(
     position[0] += random.scalars.normal(0, 0.001) * along
     position[1] += random.scalars.normal(0, 0.0024) * along
     return position
+
+
+def along_curve(
+    position: torch.Tensor, random: Randomness, slice_mm: float, off_centre_mm: Sequence[float]
+) -> torch.Tensor:
+    """Return a place whose slices were moved so that the cord's axis runs near their middles.
+
+    Parameters
+    ----------
+    position : Tensor of float32, (3, X, Y, Z)
+        As :func:`deformed_position` gives it.
+    slice_mm : float
+        Distance between slices.
+    off_centre_mm : (x, y)
+        How far off the axis the curve is, by a random walk along the slices.
+    """
+    _, x, y, z = position.shape
+    nodes = max(2, round(z * slice_mm / _CURVE_NODES_MM))
+    off = random.smooth_field((1, 1, z), (1, 1, nodes), 2, random.uniform(0, 0.6))[:, 0, 0]
+    most = torch.tensor(list(off_centre_mm), device=position.device)[:, None]
+    moved = position.clone()
+    moved[:2] -= (position[:2, x // 2, y // 2] - off.clamp(-1, 1) * most)[:, None, None]
+    return moved
 
 
 def _rotation(random: Randomness, most_deg: float) -> np.ndarray:

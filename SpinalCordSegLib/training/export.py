@@ -19,7 +19,8 @@ _OWN_SCANS = "none stated: trained on scans of the user"
 
 _CASCADE = "Gros et al., NeuroImage 2019;184:901-915 (architecture and cascade)"
 _CITATIONS = {
-    "csm_unet": "Zhang et al., Computers in Biology and Medicine 2021 (U-Net before a level set)"
+    "cord_ends": "SpinalCordSeg (the paper's cascade has no such step)",
+    "csm_unet": "Zhang et al., Computers in Biology and Medicine 2021 (U-Net before a level set)",
 }
 
 

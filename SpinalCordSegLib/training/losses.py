@@ -74,9 +74,18 @@ def dice_and_cross_entropy(
         How much more the cross-entropy inside the structure counts than that outside: small
         structures would be given up for the sake of what is around them.
     """
+    return mean_dice_loss(logits, target) + 0.5 * cross_entropy(logits, target, inside_weight)
+
+
+def cross_entropy(
+    logits: torch.Tensor, target: torch.Tensor, inside_weight: float = 1.0
+) -> torch.Tensor:
+    """Return the mean binary cross-entropy, whose probabilities are right as such.
+
+    Parameters are those of :func:`dice_and_cross_entropy`.
+    """
     inside = torch.tensor(inside_weight, device=logits.device)
-    dice = mean_dice_loss(logits, target)
     logits, target, drawn = where_drawn(logits, target)
     each = F.binary_cross_entropy_with_logits(logits, target, pos_weight=inside, reduction="none")
     # Lesions are drawn in the cord alone: a mean over the whole patch would hardly count them.
-    return dice + 0.5 * (each * drawn).sum() / drawn.sum().clamp(min=1)
+    return (each * drawn).sum() / drawn.sum().clamp(min=1)

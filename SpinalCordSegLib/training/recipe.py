@@ -82,6 +82,11 @@ def train_model(
     chosen = read_configuration(model, configuration, changes, fine_tuning=data is not None)
     if start_from is not None:
         chosen = replace(chosen, start_from=None if start_from == "none" else str(start_from))
+    if model == "cord_ends" and data is not None:
+        raise InvalidArgument(
+            "where the cord ends is not learnt from scans: their masks end where the rater stopped",
+            "give the folder of the PAM50 label maps with --labels alone",
+        )
     if labels is None and data is None:
         raise InvalidArgument(
             "there is nothing to train on",

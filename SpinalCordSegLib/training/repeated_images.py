@@ -38,12 +38,10 @@ def repeated_sample(
     images = configuration.images
     if images is None or configuration.patch_voxels[2] != 1:
         raise ValueError("repeated images are single axial slices, and their number is needed")
-    drawn = images.count * images.copies
-    epoch, rank = divmod(place, drawn)
-    order = np.random.default_rng((configuration.seed, epoch)).permutation(drawn)
+    index, epoch, rank = drawn_image(configuration, place)
     sample = synthetic_sample(
         atlas,
-        (configuration.seed, int(order[rank]) % images.count),
+        (configuration.seed, index),
         configuration.patch_voxels,
         configuration.spacing_mm,
         AnatomyRange(configuration.off_centre_mm, configuration.end_fraction),
@@ -51,6 +49,17 @@ def repeated_sample(
     random = seeded((configuration.seed, epoch, rank))
     changed = turned_and_cropped(torch.cat(sample), images, random)
     return changed[:1], changed[1:]
+
+
+def drawn_image(configuration: TrainingConfiguration, place: int) -> tuple[int, int, int]:
+    """Return which of the images is drawn at a place, in which epoch, and as which in it."""
+    images = configuration.images
+    if images is None:
+        raise ValueError("the number of repeated images is needed")
+    drawn = images.count * images.copies
+    epoch, rank = divmod(place, drawn)
+    order = np.random.default_rng((configuration.seed, epoch)).permutation(drawn)
+    return int(order[rank]) % images.count, epoch, rank
 
 
 def turned_and_cropped(

@@ -23,6 +23,7 @@ from .batches import TrainingImages, training_batch
 from .checkpoint import TrainingState, load_checkpoint, save_checkpoint
 from .configuration import TrainingConfiguration
 from .losses import (
+    cross_entropy,
     dice_and_cross_entropy,
     mean_dice_loss,
     negative_dice,
@@ -197,8 +198,9 @@ def _step_seed(seed: int, step: int) -> int:
 
 
 def _loss(configuration: TrainingConfiguration) -> Loss:
-    if configuration.loss == "dice_and_cross_entropy":
-        return partial(dice_and_cross_entropy, inside_weight=configuration.inside_weight)
+    weighted = {"dice_and_cross_entropy": dice_and_cross_entropy, "cross_entropy": cross_entropy}
+    if configuration.loss in weighted:
+        return partial(weighted[configuration.loss], inside_weight=configuration.inside_weight)
     return {"dice": mean_dice_loss, "negative_dice": negative_dice}[configuration.loss]
 
 

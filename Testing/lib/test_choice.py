@@ -88,7 +88,12 @@ def test_all_published_weights_as_one_choice(shared: Path, installed: Path) -> N
     assert "trying t2s_ctr" in {message for _, message in told_of}
     assert [fraction for fraction, _ in told_of] == sorted(fraction for fraction, _ in told_of)
     used = {entry["task"]: entry["name"] for entry in result.provenance["weights"]}
-    assert used == {"centerline": "t2s_ctr", "cord": "cord", "gray_matter": "large_model"}
+    assert used == {
+        "centerline": "t2s_ctr",
+        "cord_ends": "cord_ends",
+        "cord": "cord",
+        "gray_matter": "large_model",
+    }
     told = result.provenance["contrast"]
     assert told["found"] == "t2s" and told["compared"]["t2s"] == max(told["compared"].values())
     reference = scan(shared / "data" / "subj-c" / "t2s_gm.nii.gz")
@@ -101,7 +106,7 @@ def test_lesion_weights_go_by_the_contrast(shared: Path, installed: Path) -> Non
     asked = ("centerline", "cord", "sct")
     result = scs.segment(thick, structures=("lesion",), weights=asked, device="cpu")
     used = [entry["name"] for entry in result.provenance["weights"]]
-    assert used == ["centerline", "cord", "t2_ax_lesion"]
+    assert used == ["centerline", "cord", "cord_ends", "t2_ax_lesion"]
     assert result.provenance["contrast"]["found"] == "t2_ax"
 
 

@@ -63,7 +63,7 @@ def test_the_result_lies_on_the_images_own_grid(
 
 def test_provenance_says_how_the_result_came_about(result: scs.Result) -> None:
     provenance = json.loads(json.dumps(result.provenance))
-    assert {w["task"] for w in provenance["weights"]} == {"centerline", "cord"}
+    assert {w["task"] for w in provenance["weights"]} == {"centerline", "cord", "cord_ends"}
     assert all(len(w["sha256"]) == 64 for w in provenance["weights"])
     assert {"weights", "centerline", "cord"} <= set(provenance["seconds"])
 

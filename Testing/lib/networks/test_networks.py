@@ -141,5 +141,5 @@ def test_unequal_levels_are_refused() -> None:
 
 
 def test_an_unknown_architecture_is_refused_with_the_known_ones() -> None:
-    with pytest.raises(ValueError, match="dilated_unet2d, unet2d, unet3d"):
+    with pytest.raises(ValueError, match="dilated_unet2d, slice_sequence, unet2d, unet3d"):
         build_network("transformer", {})
