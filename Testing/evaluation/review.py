@@ -100,7 +100,7 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True, help="folder with *_cord.nii.gz")
     data = parser.parse_args().data
     torch.set_num_threads(1)
-    networks = read_request("default", ("centerline", "cord")).chosen
+    networks = read_request("default", ("centerline", "cord", "cord_ends")).chosen
     rows = measure(data, lambda name, image, reference: cascade(image, reference, networks))
     with (HERE / "review.csv").open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file, lineterminator="\n")
@@ -144,7 +144,7 @@ def cascade(
     """Segment an image in network order; None if no cord is found."""
     try:
         curve = detect_cord(image, networks["centerline"]).centerline
-        cord = segment_cord(image, curve, networks["cord"])
+        cord = segment_cord(image, curve, networks["cord"], ends=networks["cord_ends"])
     except scs.CordNotFound:
         return None
     found = Found(
