@@ -119,7 +119,8 @@ def most_likely_run(presence: np.ndarray, found: np.ndarray, slice_mm: float) ->
     -------
     first, last : int
         Of the run with most evidence for it and against all else; all slices, at the end where
-        little speaks against the outline, or where no run has more for it than against it.
+        little speaks against the outline, or where no run has more for it than against it, or has
+        an outline.
     """
     evidence = (_log_odds(presence) - _log_odds(_IN_DOUBT)) * slice_mm
     total = np.concatenate([[0.0], np.cumsum(evidence)])
@@ -134,7 +135,7 @@ def most_likely_run(presence: np.ndarray, found: np.ndarray, slice_mm: float) ->
         first = 0
     if against[last + 1 :].sum() < _LEAST_AGAINST:
         last = presence.size - 1
-    return first, last
+    return (first, last) if found[first : last + 1].any() else (0, presence.size - 1)
 
 
 def _log_odds(probability: np.ndarray | float) -> np.ndarray:

@@ -4,13 +4,18 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
+import SimpleITK as sitk
 import torch
 from torch import nn
 
+from SpinalCordSegLib.centerline.curve import Centerline
+from SpinalCordSegLib.images import array_from, to_network_order
 from SpinalCordSegLib.segmentation.along_curve import StraightBlock, straighten
+from SpinalCordSegLib.segmentation.cord import segment_cord
 from SpinalCordSegLib.segmentation.cord_ends import (
     judges,
     most_likely_run,
@@ -58,6 +63,9 @@ def test_only_what_has_an_outline_counts_against_it() -> None:
     assert most_likely_run(presence, found, 1.0) == (0, 59)
     found[10:] = True
     assert most_likely_run(presence, found, 1.0) == (20, 59)
+    # Not all of it is taken away.
+    found[20:] = False
+    assert most_likely_run(presence, found, 1.0) == (0, 59)
 
 
 def test_the_network_sees_the_outline_and_the_image_at_half_the_size() -> None:
@@ -94,6 +102,32 @@ def test_a_network_judges_only_what_it_was_made_for() -> None:
     ):
         specification = replace(outline.specification, preprocessing=other)
         assert not judges(ends, replace(outline, specification=specification))
+
+
+def test_the_outline_is_cut_where_the_cord_ends(checkout: Path) -> None:
+    folder = checkout / "Resources" / "sample"
+    image, cord = (
+        sitk.ReadImage(str(folder / f"phantom_t2w{suffix}.nii.gz")) for suffix in ("", "_cord")
+    )
+    curve, weights = Centerline.from_mask(cord), load_weights("cord")
+    whole, cut = (
+        array_from(to_network_order(segment_cord(image, curve, weights, ends=ends).mask)) > 0
+        for ends in (None, _standing_in(_UpperHalf()))
+    )
+    half = whole.shape[2] // 2
+    assert whole[:, :, : half - 2].any() and not cut[:, :, : half - 2].any()
+    assert np.array_equal(cut[:, :, half + 2 :], whole[:, :, half + 2 :])
+
+
+class _UpperHalf(nn.Module):
+    """Says yes in the upper half of whatever it is shown."""
+
+    dimensions = 3
+    stride = 1
+
+    def forward(self, views: torch.Tensor) -> torch.Tensor:
+        rows = torch.arange(views.shape[4]) >= views.shape[4] / 2
+        return torch.where(rows, 0.98, 0.02).expand(1, 1, *views.shape[2:])
 
 
 class _Bright(nn.Module):
