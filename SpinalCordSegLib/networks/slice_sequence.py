@@ -4,11 +4,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 import torch
 from torch import nn
 
-from .blocks import BATCH_NORM_EPSILON
+from .blocks import convolution, convolution_block
 
 
 class SliceSequence(nn.Module):
@@ -44,11 +45,13 @@ class SliceSequence(nn.Module):
         super().__init__()
         widths = [channels, *encoder]
         self.encoder = nn.ModuleList(
-            _block(2, widths[i], widths[i + 1], stride=2) for i in range(len(encoder))
+            convolution_block(2, before, after, stride=2) for before, after in pairwise(widths)
         )
-        self.describe = _block(1, 2 * widths[-1], features)
-        self.along = nn.ModuleList(_block(1, features, features, d) for d in dilations)
-        self.head = nn.Conv1d(features, 1, 1)
+        self.describe = convolution_block(1, 2 * widths[-1], features)
+        self.along = nn.ModuleList(
+            convolution_block(1, features, features, dilation) for dilation in dilations
+        )
+        self.head = convolution(1, features, 1, kernel_size=1)
 
     def logits(self, x: torch.Tensor) -> torch.Tensor:
         """Return the output before the sigmoid, of one channel."""
@@ -68,15 +71,3 @@ class SliceSequence(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         return torch.sigmoid(self.logits(x))
-
-
-def _block(
-    dimensions: int, in_channels: int, out_channels: int, dilation: int = 1, stride: int = 1
-) -> nn.Sequential:
-    convolution = {1: nn.Conv1d, 2: nn.Conv2d}[dimensions]
-    normalisation = {1: nn.BatchNorm1d, 2: nn.BatchNorm2d}[dimensions]
-    return nn.Sequential(
-        convolution(in_channels, out_channels, 3, stride, padding=dilation, dilation=dilation),
-        normalisation(out_channels, eps=BATCH_NORM_EPSILON),
-        nn.ReLU(inplace=True),
-    )

@@ -20,9 +20,6 @@ from .along_curve import StraightBlock
 # The network's voxels are so many times those of the outline's, along each axis.
 COARSER = 2
 
-# A slice less likely to show cord than this speaks against it; set on generated scans, where at 0.5
-# roots are left. In real scans of the neck it is 0.98 and more on nearly all slices.
-_IN_DOUBT = 0.75
 # One slice cannot say more than this, in units of the logarithm of the odds.
 _MOST_EVIDENCE = 4.0
 # What an outline that is taken off has against it, slices of 1 mm: half a centimetre that is quite
@@ -80,7 +77,8 @@ def slices_with_cord(
     rows = block.slice_of_row
     middles = [rows[i : i + COARSER].mean() for i in range(0, len(rows), COARSER)]
     presence = np.interp(slices, middles, present.float().cpu().numpy())
-    first, last = most_likely_run(presence, found, block.image_spacing_mm[2])
+    threshold = ends.specification.threshold
+    first, last = most_likely_run(presence, found, block.image_spacing_mm[2], threshold)
     return (slices >= first) & (slices <= last)
 
 
@@ -103,7 +101,9 @@ def seen_from_afar(values: np.ndarray, outline: np.ndarray) -> torch.Tensor:
     return F.avg_pool3d(torch.from_numpy(both), COARSER, ceil_mode=True)
 
 
-def most_likely_run(presence: np.ndarray, found: np.ndarray, slice_mm: float) -> tuple[int, int]:
+def most_likely_run(
+    presence: np.ndarray, found: np.ndarray, slice_mm: float, threshold: float
+) -> tuple[int, int]:
     """Return the first and the last slice of the cord, which is one run.
 
     Parameters
@@ -114,6 +114,8 @@ def most_likely_run(presence: np.ndarray, found: np.ndarray, slice_mm: float) ->
         Where there is an outline.
     slice_mm : float
         Distance between slices.
+    threshold : float
+        A slice less likely to show cord than this speaks against it.
 
     Returns
     -------
@@ -122,7 +124,7 @@ def most_likely_run(presence: np.ndarray, found: np.ndarray, slice_mm: float) ->
         little speaks against the outline, or where no run has more for it than against it, or has
         an outline.
     """
-    evidence = (_log_odds(presence) - _log_odds(_IN_DOUBT)) * slice_mm
+    evidence = (_log_odds(presence) - _log_odds(threshold)) * slice_mm
     total = np.concatenate([[0.0], np.cumsum(evidence)])
     # The best run ends where the total is highest above the lowest before it.
     lowest = np.minimum.accumulate(total[:-1])

@@ -13,7 +13,7 @@ import torch
 from ..networks import for_prediction
 from ..segmentation.cord_ends import COARSER, seen_from_afar
 from ..segmentation.patches import predict_along
-from ..weights import LoadedWeights, load_weights
+from ..weights import load_weights
 from .acquisition import ANY_SEQUENCE, GRAY_MATTER_SEQUENCES, AcquisitionRange
 from .anatomy import AnatomyRange, AtlasTensors
 from .configuration import TrainingConfiguration
@@ -122,16 +122,11 @@ def _sequences(random: Randomness) -> AcquisitionRange:
 
 
 def _outline(values: np.ndarray, outlined_by: str, device: str) -> np.ndarray:
-    weights = _weights(outlined_by)
+    weights = load_weights(outlined_by)
     network = for_prediction(weights.network, device)
     return predict_along(
         values, network, weights.specification.preprocessing.patch_voxels[2], device
     )
-
-
-@lru_cache(maxsize=1)
-def _weights(name: str) -> LoadedWeights:
-    return load_weights(name)
 
 
 def _presence(cord: np.ndarray, seen: np.ndarray, spacing_mm: Sequence[float]) -> torch.Tensor:

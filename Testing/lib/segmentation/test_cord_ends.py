@@ -50,9 +50,9 @@ def test_the_cord_is_one_run(
 ) -> None:
     count = len(presence)
     everywhere = np.ones(count, bool)
-    assert most_likely_run(np.array(presence), everywhere, slice_mm) == expected
+    assert most_likely_run(np.array(presence), everywhere, slice_mm, 0.75) == expected
     mirrored = (count - 1 - expected[1], count - 1 - expected[0])
-    assert most_likely_run(np.array(presence[::-1]), everywhere, slice_mm) == mirrored
+    assert most_likely_run(np.array(presence[::-1]), everywhere, slice_mm, 0.75) == mirrored
 
 
 def test_only_what_has_an_outline_counts_against_it() -> None:
@@ -60,12 +60,12 @@ def test_only_what_has_an_outline_counts_against_it() -> None:
     found = np.ones(60, bool)
     found[:16] = False
     # Four slices are not enough, whatever lies beyond them.
-    assert most_likely_run(presence, found, 1.0) == (0, 59)
+    assert most_likely_run(presence, found, 1.0, 0.75) == (0, 59)
     found[10:] = True
-    assert most_likely_run(presence, found, 1.0) == (20, 59)
+    assert most_likely_run(presence, found, 1.0, 0.75) == (20, 59)
     # Not all of it is taken away.
     found[20:] = False
-    assert most_likely_run(presence, found, 1.0) == (0, 59)
+    assert most_likely_run(presence, found, 1.0, 0.75) == (0, 59)
 
 
 def test_the_network_sees_the_outline_and_the_image_at_half_the_size() -> None:
