@@ -11,9 +11,19 @@ import torch
 
 from .artefacts import add_flow, add_ghosts, add_motion, vary_slices
 from .randomness import Randomness
-from .separable import apply_along_axes, gaussian_blur, spectrum_truncation, voxel_resampling
+from .separable import (
+    apply_along_axes,
+    gaussian_blur,
+    slice_means,
+    spectrum_truncation,
+    voxel_resampling,
+)
 from .sequences import tissue_means
 from .tissues import TISSUE_COUNT, Tissue
+
+# What excites a slice has nearly the profile of a box, and leaves gaps between slices: thickness
+# as a share of their distance. In a slice, the spectrum's end blurs.
+_SLICE_THICKNESS = (0.8, 1.0)
 
 
 @dataclass(frozen=True)
@@ -204,8 +214,12 @@ def _lose_resolution(
 ) -> torch.Tensor:
     """Blur and sample; with ringing, the spectrum of the slices is cut off instead of faded out."""
     slices_axis = int(np.argmax(voxel_mm))
+    thickness = random.uniform(*_SLICE_THICKNESS)
     matrices: list[np.ndarray | None] = []
     for axis, (n, spacing, voxel) in enumerate(zip(image.shape, spacing_mm, voxel_mm, strict=True)):
+        if axis == slices_axis and 2 * coarse[axis] <= n:
+            matrices.append(slice_means(n, coarse[axis], thickness))
+            continue
         matrix = None if coarse[axis] == n else voxel_resampling(n, coarse[axis])
         sigma = 0.42 * max(0.0, voxel / spacing - 0.9)
         if ringing and axis != slices_axis and n >= 8:

@@ -31,6 +31,9 @@ _BLANK_BORDER = 12
 _BLUR_MM = 1.7
 # Atlas slices above the cord's lower end from where on roots are to be seen.
 _ROOTS_START = 60
+# How much narrower canals are than the template's, at most; around the conus and below it some
+# fluid is left, and the sac stays wider than a cord.
+_MOST_NARROWED_MM, _MOST_NARROWED_LUMBAR_MM = 3.0, 2.0
 
 
 @dataclass(frozen=True)
@@ -157,9 +160,9 @@ def sample_anatomy(
     if random.chance(rates.cavity):
         tissue = add_cavity(tissue, position, random)
     tissue = _add_blobs(random, tissue)
-    # The template's sac is wider below the conus than sacs are.
     lumbar = float(index[2].min()) < atlas.cord_slices[0] + _ROOTS_START
-    tissue = _narrow_canal(random, tissue, spacing_mm, 5.0 if lumbar else 3.0)
+    most_mm = _MOST_NARROWED_LUMBAR_MM if lumbar else _MOST_NARROWED_MM
+    tissue = _narrow_canal(random, tissue, spacing_mm, most_mm)
     if compressed is not None and random.chance(0.5):
         tissue = erase_csf(tissue, compressed, random)
     tissue = _add_ends(atlas, random, tissue, position, index[2])

@@ -61,6 +61,28 @@ def voxel_resampling(length: int, wanted: int) -> np.ndarray:
     return _linear((np.arange(wanted) + 0.5) * length / wanted - 0.5, length)
 
 
+def slice_means(length: int, slices: int, thickness: float) -> np.ndarray:
+    """Return the means over slices that lie side by side, or with gaps, over the same extent.
+
+    Parameters
+    ----------
+    thickness : float
+        Of a slice, as a share of the distance between slices.
+
+    Returns
+    -------
+    ndarray, (slices, length)
+    """
+    middle = (np.arange(slices) + 0.5) * length / slices
+    half = thickness * length / slices / 2
+    voxel = np.arange(length)
+    low = np.maximum((middle - half)[:, None], voxel)
+    high = np.minimum((middle + half)[:, None], voxel + 1)
+    inside = np.maximum(high - low, 0)
+    means: np.ndarray = inside / inside.sum(axis=1, keepdims=True)
+    return means
+
+
 def gaussian_blur(length: int, sigma: float) -> np.ndarray:
     """Return a Gaussian blur, sigma in voxels; beyond the ends the outer voxels go on.
 

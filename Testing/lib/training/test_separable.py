@@ -12,6 +12,7 @@ from SpinalCordSegLib.training.separable import (
     apply_along_axes,
     gaussian_blur,
     node_interpolation,
+    slice_means,
     spectrum_truncation,
     voxel_resampling,
 )
@@ -36,6 +37,13 @@ def test_blur_is_that_of_scipy() -> None:
     line = np.random.default_rng(0).normal(size=40)
     expected = ndimage.gaussian_filter1d(line, 1.7, mode="nearest", radius=5)
     assert np.allclose(gaussian_blur(40, 1.7) @ line, expected)
+
+
+def test_slices_side_by_side_are_means_of_blocks_and_gaps_are_left_out() -> None:
+    line = np.random.default_rng(0).normal(size=40)
+    assert np.allclose(slice_means(40, 8, 1.0) @ line, line.reshape(8, 5).mean(axis=1))
+    assert np.allclose(slice_means(40, 8, 0.6) @ line, line.reshape(8, 5)[:, 1:4].mean(axis=1))
+    assert np.allclose(slice_means(40, 7, 0.9) @ np.full(40, 3.0), 3.0)
 
 
 def test_truncation_keeps_the_mean_and_rings_at_an_edge() -> None:
