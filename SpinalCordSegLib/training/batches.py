@@ -14,6 +14,7 @@ from .cord_alone import cord_alone
 from .cord_rows import straight_spine
 from .randomness import seeded
 from .repeated_images import repeated_sample
+from .sagittal_slices import sagittal_sample
 from .samples import synthetic_sample
 from .scan_patches import ScanPatches, random_patch
 
@@ -89,14 +90,12 @@ def fresh_sample(
     # Cord or gray matter is what the atlas comes with; all else is asked for by name.
     named = configuration.model == "lesion" or configuration.intensity == "cord"
     targets = configuration.structures if named else None
-    sample = synthetic_sample(
-        atlas,
-        (configuration.seed, *seed),
-        (round(x * share), round(y * share), z),
-        configuration.spacing_mm,
-        AnatomyRange((off_x * share, off_y * share), configuration.end_fraction),
-        targets,
-    )
+    own_seed = (configuration.seed, *seed)
+    shape = (round(x * share), round(y * share), z)
+    ranges = AnatomyRange((off_x * share, off_y * share), configuration.end_fraction)
+    if seeded((*own_seed, 3)).chance(configuration.sagittal):
+        return sagittal_sample(atlas, own_seed, shape, configuration.spacing_mm, ranges)
+    sample = synthetic_sample(atlas, own_seed, shape, configuration.spacing_mm, ranges, targets)
     if configuration.intensity != "cord":
         return sample
     random = seeded((configuration.seed, *seed, 1))

@@ -112,6 +112,9 @@ class TrainingConfiguration:
         How far the cord may lie from the middle of a patch.
     end_fraction : float
         Share of synthetic samples at the brainstem or below the conus.
+    sagittal : float
+        Share of synthetic samples seen in thick sagittal slices and straightened, of networks of
+        the cord.
     batch : int
         Samples a step.
     learning_rate : float
@@ -184,6 +187,7 @@ class TrainingConfiguration:
     steps: int = 0
     epochs: int = 0
     epoch_steps: int = 0
+    sagittal: float = 0.0
     start_from: str | None = None
     start_share: float = 0.0
     dark_fluid_threshold: float | None = None
