@@ -30,6 +30,7 @@ from .measurement.review import ReviewItem, doubtful_slices, worst_first
 from .result import Result
 from .segmentation import METHODS
 from .segmentation.cord import CordSegmentation, segment_cord
+from .segmentation.cord_ends import LOOK_BEYOND_MM, judges
 from .segmentation.csm import segment_cord_by_slice
 from .version import __version__
 from .weights import LoadedWeights
@@ -117,15 +118,13 @@ def segment(
         )
         found, chosen = finding.centerline, finding.weights
     with watch.stage("cord"):
+        ends = chosen.get("cord_ends")
+        if ends and judges(ends, chosen["cord"]):
+            found = found.prolonged(LOOK_BEYOND_MM)
         cord = finding.cord or segment_cord(
-            image,
-            found,
-            chosen["cord"],
-            threshold,
-            device,
-            _within(report, 0.45, 0.7),
-            chosen.get("cord_ends"),
+            image, found, chosen["cord"], threshold, device, _within(report, 0.45, 0.7), ends
         )
+        found = _covering(found, cord.mask)
     refinement = None
     if refine != "none":
         with watch.stage("refine"):

@@ -6,7 +6,7 @@ from __future__ import annotations
 import csv
 import io
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +41,8 @@ _HALF_SLICE = 0.5
 
 # Past the evidence the curve goes on along its end tangent, and levels off over this distance.
 _LEVELLING_MM = 20.0
+# The direction of an end is that of so much of the curve.
+_TANGENT_MM = 20.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -146,6 +148,22 @@ class Centerline:
             return self
         wanted = np.linspace(0, along[-1], max(1, round(along[-1] / step_mm)) + 1)
         return Centerline(_interpolate(wanted, along, self.points_mm))
+
+    def prolonged(self, by_mm: float) -> Centerline:
+        """Return the curve drawn on past both ends, in height, levelling off towards upright."""
+        points = self.points_mm
+        low, high = points[:, 2].min(), points[:, 2].max()
+        away = np.arange(1.0, np.floor(by_mm) + 1)
+        drawn = []
+        for end, sign in ((low, -1.0), (high, 1.0)):
+            inner = np.clip(end - sign * _TANGENT_MM, low, high)
+            rise = max(abs(end - inner), 1.0)
+            slope = (self.at(end) - self.at(inner))[:2] / rise
+            beyond = np.empty((len(away), 3))
+            beyond[:, :2] = self.at(end)[:2] + _levelled(away)[:, None] * slope
+            beyond[:, 2] = end + sign * away
+            drawn.append(beyond)
+        return replace(self, points_mm=np.concatenate([drawn[0][::-1], points, drawn[1]]))
 
     def to_csv(self) -> str:
         """Return the points as CSV text, header ``x_mm,y_mm,z_mm``, LPS, micrometres kept."""
@@ -336,9 +354,15 @@ def _extended(spline: BSpline, first: float, last: float, heights: Floats) -> Fl
     """Evaluate a spline between its ends, and past them along the tangent, levelling off."""
     inside = np.clip(heights, first, last)
     beyond = heights - inside
-    reach = np.sign(beyond) * _LEVELLING_MM * -np.expm1(-np.abs(beyond) / _LEVELLING_MM)
+    reach = np.sign(beyond) * _levelled(np.abs(beyond))
     extended: Floats = spline(inside) + reach[:, None] * spline.derivative()(inside)
     return extended
+
+
+def _levelled(beyond_mm: Floats) -> Floats:
+    """Return how far a tangent is followed at a distance past the curve's end, mm."""
+    followed: Floats = -_LEVELLING_MM * np.expm1(-beyond_mm / _LEVELLING_MM)
+    return followed
 
 
 def _arc_length(points: Floats) -> Floats:

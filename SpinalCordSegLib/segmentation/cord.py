@@ -73,8 +73,9 @@ def segment_cord(
     progress : callable, optional
         ``progress(fraction, message)``; what it raises stops the segmentation.
     ends : LoadedWeights, optional
-        Of a network that tells where the cord ends; without, the outline goes as far as slices
-        look like cord.
+        Of a network that tells where the cord ends: it has to see what lies beyond, so let the
+        centerline go on for ``cord_ends.LOOK_BEYOND_MM``. Without, the outline goes as far as
+        slices look like cord.
 
     Raises
     ------

@@ -20,6 +20,10 @@ from .along_curve import StraightBlock
 # The network's voxels are so many times those of the outline's, along each axis.
 COARSER = 2
 
+# The network has to see so much of what lies beyond the cord, half of what tells where it ends;
+# curves stop where it is hard to see.
+LOOK_BEYOND_MM = 50.0
+
 # One slice cannot say more than this, in units of the logarithm of the odds.
 _MOST_EVIDENCE = 4.0
 # What an outline that is taken off has against it, slices of 1 mm: half a centimetre that is quite

@@ -30,6 +30,7 @@ from SpinalCordSegLib.choice import read_request
 from SpinalCordSegLib.images import array_from, image_from, to_network_order
 from SpinalCordSegLib.measurement.review import doubtful_slices
 from SpinalCordSegLib.segmentation.cord import segment_cord
+from SpinalCordSegLib.segmentation.cord_ends import LOOK_BEYOND_MM
 from SpinalCordSegLib.weights import LoadedWeights
 
 HERE = Path(__file__).resolve().parent
@@ -143,7 +144,7 @@ def cascade(
 ) -> Found | None:
     """Segment an image in network order; None if no cord is found."""
     try:
-        curve = detect_cord(image, networks["centerline"]).centerline
+        curve = detect_cord(image, networks["centerline"]).centerline.prolonged(LOOK_BEYOND_MM)
         cord = segment_cord(image, curve, networks["cord"], ends=networks["cord_ends"])
     except scs.CordNotFound:
         return None

@@ -16,6 +16,8 @@ import torch
 from scipy import ndimage
 
 import SpinalCordSegLib as scs
+from SpinalCordSegLib import pipeline
+from SpinalCordSegLib.centerline.detect import Detection
 from SpinalCordSegLib.evaluation.metrics import (
     centerline_error_mm,
     dice,
@@ -181,6 +183,25 @@ def test_the_users_own_centerline_replaces_detection(
     assert dice(result.masks["cord"], phantom[1]) > 0.85
     assert result.provenance["parameters"]["centerline"] == "given"
     assert [w["task"] for w in result.provenance["weights"]] == ["cord"]
+
+
+def test_cord_past_the_end_of_a_curve_that_was_found_is_found(
+    phantom: tuple[sitk.Image, sitk.Image],
+    result: scs.Result,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    half = scs.Centerline(result.centerline.points_mm[: len(result.centerline.points_mm) // 2])
+
+    def half_detected(*arguments: object) -> Detection:
+        return Detection(half, np.zeros(0, int), np.zeros(0))
+
+    monkeypatch.setattr(pipeline, "detect_cord", half_detected)
+    found = scs.segment(phantom[0], device="cpu")
+    assert dice(found.masks["cord"], result.masks["cord"]) > 0.97
+    assert found.centerline.length_mm > 0.97 * result.centerline.length_mm
+    # A curve that the user drew says how far the cord is wanted.
+    given = scs.segment(phantom[0], device="cpu", centerline=half)
+    assert given.centerline.length_mm < 1.1 * half.length_mm
 
 
 def test_a_single_slice_is_an_image_too(phantom: tuple[sitk.Image, sitk.Image]) -> None:

@@ -123,6 +123,26 @@ def test_resampled_keeps_ends_and_shape() -> None:
 # --- in the slices of an image
 
 
+def test_prolonged_goes_on_along_its_ends_and_levels_off() -> None:
+    z = np.arange(0.0, 61.0, 2.0)
+    leaning = Centerline(np.column_stack([3 + 0.5 * z, np.full_like(z, -7), z]))
+    longer = leaning.prolonged(50.0)
+    assert np.array_equal(longer.points_mm[50:-50], leaning.points_mm)
+    assert longer.points_mm[0, 2] == -50 and longer.points_mm[-1, 2] == 110
+    assert np.allclose(longer.at(62.0), (3 + 31, -7, 62), atol=0.1)
+    assert np.allclose(longer.at(-2.0), (3 - 1, -7, -2), atol=0.1)
+    # Half a millimetre a millimetre, for another 20 mm at most.
+    assert 8 < longer.at(110.0)[0] - leaning.at(60.0)[0] < 10
+    assert np.allclose(longer.tangents[-1], (0, 0, 1), atol=0.05)
+
+
+def test_a_point_is_prolonged_upright_and_nothing_by_nothing() -> None:
+    point = Centerline(np.array([[1.0, 2.0, 3.0]]))
+    assert np.array_equal(point.prolonged(2.0).points_mm[:, 2], (1, 2, 3, 4, 5))
+    assert (point.prolonged(2.0).points_mm[:, :2] == (1, 2)).all()
+    assert np.array_equal(point.prolonged(0.5).points_mm, point.points_mm)
+
+
 def test_in_slices_of_an_oblique_image() -> None:
     image = oblique_image((30, 40, 12), (0.8, 0.7, 5.0))
     index = np.column_stack([10 + np.arange(12) * 0.5, 30 - np.arange(12) * 0.9, np.arange(12)])
