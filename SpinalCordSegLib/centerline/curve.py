@@ -6,7 +6,7 @@ from __future__ import annotations
 import csv
 import io
 import json
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -150,20 +150,17 @@ class Centerline:
         return Centerline(_interpolate(wanted, along, self.points_mm))
 
     def prolonged(self, by_mm: float) -> Centerline:
-        """Return the curve drawn on past both ends, in height, levelling off towards upright."""
-        points = self.points_mm
-        low, high = points[:, 2].min(), points[:, 2].max()
+        """Return the curve drawn on past both ends, along its tangents, levelling off upright.
+
+        Parameters
+        ----------
+        by_mm : float
+            How much further down and up, mm along LPS z; a point every millimetre.
+        """
         away = np.arange(1.0, np.floor(by_mm) + 1)
-        drawn = []
-        for end, sign in ((low, -1.0), (high, 1.0)):
-            inner = np.clip(end - sign * _TANGENT_MM, low, high)
-            rise = max(abs(end - inner), 1.0)
-            slope = (self.at(end) - self.at(inner))[:2] / rise
-            beyond = np.empty((len(away), 3))
-            beyond[:, :2] = self.at(end)[:2] + _levelled(away)[:, None] * slope
-            beyond[:, 2] = end + sign * away
-            drawn.append(beyond)
-        return replace(self, points_mm=np.concatenate([drawn[0][::-1], points, drawn[1]]))
+        below = _drawn_on(self.points_mm[::-1], away, -1.0)[::-1]
+        above = _drawn_on(self.points_mm, away, 1.0)
+        return Centerline(np.concatenate([below, self.points_mm, above]))
 
     def to_csv(self) -> str:
         """Return the points as CSV text, header ``x_mm,y_mm,z_mm``, LPS, micrometres kept."""
@@ -357,6 +354,16 @@ def _extended(spline: BSpline, first: float, last: float, heights: Floats) -> Fl
     reach = np.sign(beyond) * _levelled(np.abs(beyond))
     extended: Floats = spline(inside) + reach[:, None] * spline.derivative()(inside)
     return extended
+
+
+def _drawn_on(points: Floats, away_mm: Floats, upwards: float) -> Floats:
+    """Return points so far beyond the last one, in height: up, or down where `upwards` is -1."""
+    end = points[-1]
+    back = points[::-1]
+    inner = back[min(int(np.searchsorted(_arc_length(back), _TANGENT_MM)), len(back) - 1)]
+    slope = (end - inner)[:2] / max(abs(end[2] - inner[2]), 1.0)
+    sideways = end[:2] + _levelled(away_mm)[:, None] * slope
+    return np.column_stack([sideways, end[2] + upwards * away_mm])
 
 
 def _levelled(beyond_mm: Floats) -> Floats:

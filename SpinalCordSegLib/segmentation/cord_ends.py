@@ -27,8 +27,8 @@ LOOK_BEYOND_MM = 50.0
 # One slice cannot say more than this, in units of the logarithm of the odds.
 _MOST_EVIDENCE = 4.0
 # What an outline that is taken off has against it, slices of 1 mm: half a centimetre that is quite
-# surely no cord, or two that are less surely. With 15, two slices that a rater drew at the
-# brainstem are lost.
+# surely no cord, or two that are less surely. With 15 and earlier weights, two slices that a
+# rater drew at the brainstem were lost.
 _LEAST_AGAINST = 20.0
 # In less than this, which training does not show, no end is looked for.
 _SHORTEST_MM = 20.0

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -90,6 +90,12 @@ LESION_SEQUENCES = AcquisitionRange(noise=(0.005, 0.05), flow=0.3, ghosts=0.2)
 """Any sequence, with more of what may be taken for a lesion."""
 
 
+def thick_sagittal_slices(random: Randomness) -> AcquisitionRange:
+    """Return sagittal slices of a random thickness, 2.5 to 5 mm, of any sequence."""
+    fine = random.uniform(0.5, 1.0)
+    return replace(ANY_SEQUENCE, voxel_mm=(random.uniform(2.5, 5.0), fine, fine))
+
+
 def acquire(
     tissue: torch.Tensor,
     random: Randomness,
@@ -122,9 +128,14 @@ def acquire(
     image = image.clamp_(min=0)
     image = (image / (image.max() + 1e-6)) ** random.uniform(0.7, 1.4)
     seen = _field_of_view(tissue.shape, random, ranges.cut_axes)
+    return normalised(image, seen), seen
+
+
+def normalised(image: torch.Tensor, seen: torch.Tensor) -> torch.Tensor:
+    """Return an image with zero mean and unit variance where it is seen, 0 elsewhere."""
     inside = image[seen]
     image = (image - inside.mean()) / (inside.std() + 1e-5)
-    return image.masked_fill_(~seen, 0.0), seen
+    return image.masked_fill_(~seen, 0.0)
 
 
 def _paint(

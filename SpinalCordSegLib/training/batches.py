@@ -98,7 +98,7 @@ def fresh_sample(
     sample = synthetic_sample(atlas, own_seed, shape, configuration.spacing_mm, ranges, targets)
     if configuration.intensity != "cord":
         return sample
-    random = seeded((configuration.seed, *seed, 1))
+    random = seeded((*own_seed, 1))
     pixel_mm = configuration.spacing_mm[0]
     return cord_alone(*sample, random, pixel_mm, configuration.fluid_up)
 

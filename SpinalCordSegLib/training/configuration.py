@@ -113,8 +113,8 @@ class TrainingConfiguration:
     end_fraction : float
         Share of synthetic samples at the brainstem or below the conus.
     sagittal : float
-        Share of synthetic samples seen in thick sagittal slices and straightened, of networks of
-        the cord.
+        Share of synthetic samples seen in thick sagittal slices and straightened; of 3D networks
+        of the cord.
     batch : int
         Samples a step.
     learning_rate : float
@@ -351,6 +351,8 @@ def _problem(chosen: TrainingConfiguration) -> str | None:
         return "shows the cord alone, which only gray matter and lesions are looked for in"
     if chosen.model == "cord_ends" and not (chosen.images and chosen.outlined_by):
         return "lacks images and outlined_by: the ends are learnt from spines with their outline"
+    if chosen.sagittal and (chosen.model != "cord" or chosen.patch_voxels[2] == 1):
+        return "has sagittal slices, which are made for 3D networks of the cord"
     if not 0 <= chosen.start_share < 1:
         return f"has start_share = {chosen.start_share}: it must lie between 0 and 1"
     if (chosen.steps > 0) == (chosen.epochs > 0):

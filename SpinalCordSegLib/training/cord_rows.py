@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from functools import lru_cache
 
 import numpy as np
@@ -14,7 +13,12 @@ from ..networks import for_prediction
 from ..segmentation.cord_ends import COARSER, seen_from_afar
 from ..segmentation.patches import predict_along
 from ..weights import load_weights
-from .acquisition import ANY_SEQUENCE, GRAY_MATTER_SEQUENCES, AcquisitionRange
+from .acquisition import (
+    ANY_SEQUENCE,
+    GRAY_MATTER_SEQUENCES,
+    AcquisitionRange,
+    thick_sagittal_slices,
+)
 from .anatomy import AnatomyRange, AtlasTensors
 from .configuration import TrainingConfiguration
 from .randomness import Randomness, seeded
@@ -116,8 +120,7 @@ def _sequences(random: Randomness) -> AcquisitionRange:
     if kind < _GRAY_MATTER_SHOWS:
         return GRAY_MATTER_SEQUENCES
     if kind < _GRAY_MATTER_SHOWS + _SAGITTAL:
-        fine = random.uniform(0.5, 1.0)
-        return replace(ANY_SEQUENCE, voxel_mm=(random.uniform(2.5, 5.0), fine, fine))
+        return thick_sagittal_slices(random)
     return ANY_SEQUENCE
 
 

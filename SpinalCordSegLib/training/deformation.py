@@ -88,12 +88,20 @@ def along_curve(
         How far off the axis the curve is, by a random walk along the slices.
     """
     _, x, y, z = position.shape
-    nodes = max(2, round(z * slice_mm / _CURVE_NODES_MM))
-    off = random.smooth_field((1, 1, z), (1, 1, nodes), 2, random.uniform(0, 0.6))[:, 0, 0]
-    most = torch.tensor(list(off_centre_mm), device=position.device)[:, None]
+    off = off_curve(random, z, slice_mm, off_centre_mm)
     moved = position.clone()
-    moved[:2] -= (position[:2, x // 2, y // 2] - off.clamp(-1, 1) * most)[:, None, None]
+    moved[:2] -= (position[:2, x // 2, y // 2] - off)[:, None, None]
     return moved
+
+
+def off_curve(
+    random: Randomness, slices: int, slice_mm: float, most_mm: Sequence[float]
+) -> torch.Tensor:
+    """Return how far, mm, a curve that was found is off the cord on each slice, (2, Z): x and y."""
+    nodes = max(2, round(slices * slice_mm / _CURVE_NODES_MM))
+    field = random.smooth_field((1, 1, slices), (1, 1, nodes), 2, random.uniform(0, 0.6))
+    most = torch.tensor(list(most_mm), device=field.device)[:, None]
+    return field[:, 0, 0].clamp(-1, 1) * most
 
 
 def _rotation(random: Randomness, most_deg: float) -> np.ndarray:

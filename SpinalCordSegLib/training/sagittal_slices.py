@@ -13,17 +13,14 @@ from dataclasses import replace
 
 import torch
 
-from .acquisition import ANY_SEQUENCE
+from .acquisition import normalised, thick_sagittal_slices
 from .anatomy import AnatomyRange, AtlasTensors
-from .randomness import Randomness, seeded
+from .deformation import off_curve
+from .randomness import seeded
 from .samples import synthetic_sample
 
-# Right to left, and in the slices, mm.
-_THICK_MM, _FINE_MM = (2.5, 5.0), (0.5, 1.0)
 # A course that leaves the patch by more than this is not followed, mm.
 _MARGIN_MM = (12.0, 8.0)
-# The curve strays from the cord over lengths like these, mm.
-_STRAYS_OVER_MM = 20.0
 
 
 def sagittal_sample(
@@ -52,18 +49,18 @@ def sagittal_sample(
         Fraction of each voxel inside the cord.
     """
     random = seeded((*seed, 2))
-    fine = random.uniform(*_FINE_MM)
-    acquisition = replace(ANY_SEQUENCE, voxel_mm=(random.uniform(*_THICK_MM), fine, fine))
+    acquisition = thick_sagittal_slices(random)
     margin = [round(m / s) for m, s in zip(_MARGIN_MM, spacing_mm, strict=False)]
     wide = (shape[0] + 2 * margin[0], shape[1] + 2 * margin[1], shape[2])
     centred = replace(ranges, off_centre_mm=(0.0, 0.0))
     image, cord = synthetic_sample(atlas, seed, wide, spacing_mm, centred, ("cord",), acquisition)
-    strays = _strays(random, shape[2], spacing_mm, ranges.off_centre_mm)
-    offset = (_course(cord[0]) + strays).round().long()
+    off = off_curve(random, shape[2], spacing_mm[2], ranges.off_centre_mm)
+    voxel_mm = torch.tensor(list(spacing_mm[:2]), device=off.device)[:, None]
+    offset = (_course(cord[0]) + off / voxel_mm).round().long()
     for axis in range(2):
         offset[axis].clamp_(-margin[axis], margin[axis]).add_(margin[axis])
     image, cord = (_along(volume, offset, shape) for volume in (image, cord))
-    return _normalised(image), cord
+    return normalised(image, image != 0), cord
 
 
 def _course(cord: torch.Tensor) -> torch.Tensor:
@@ -81,26 +78,8 @@ def _course(cord: torch.Tensor) -> torch.Tensor:
     return torch.stack(course)
 
 
-def _strays(
-    random: Randomness, rows: int, spacing_mm: Sequence[float], most_mm: Sequence[float]
-) -> torch.Tensor:
-    """Return how far the curve is off the cord on each row, voxels, (2, Z)."""
-    nodes = max(2, round(rows * spacing_mm[2] / _STRAYS_OVER_MM) + 1)
-    field = random.smooth_field((1, 1, rows), (1, 1, nodes), 2, random.uniform(0, 0.5))[:, 0, 0]
-    most = [m / s for m, s in zip(most_mm, spacing_mm, strict=False)]
-    return field.clamp(-1, 1) * torch.tensor(most, device=field.device)[:, None]
-
-
 def _along(volume: torch.Tensor, offset: torch.Tensor, shape: Sequence[int]) -> torch.Tensor:
     """Cut (1, X, Y, Z) out of a wider volume, each row from its own offset, (2, Z)."""
     x = torch.arange(shape[0], device=volume.device)[:, None, None] + offset[0]
     y = torch.arange(shape[1], device=volume.device)[None, :, None] + offset[1]
     return volume[:, x, y, torch.arange(shape[2], device=volume.device)]
-
-
-def _normalised(image: torch.Tensor) -> torch.Tensor:
-    seen = image != 0
-    inside = image[seen]
-    if inside.numel() < 2:
-        return image
-    return ((image - inside.mean()) / (inside.std() + 1e-5)).masked_fill_(~seen, 0.0)

@@ -50,13 +50,12 @@ class Score:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--weights", nargs="+", default=["default"])
-    parser.add_argument("--threshold", type=float)
     parser.add_argument("-o", "--output", type=Path, default=FOLDER)
     arguments = parser.parse_args()
     scores = []
     for scan, contrast in SCANS:
         for image, reference, shifted_mm in thick_slices(scan):
-            row = score(image, reference, arguments.weights, arguments.threshold)
+            row = score(image, reference, arguments.weights)
             scores.append(Score(scan, contrast, image.GetSpacing()[0], shifted_mm, *row))
             print(scores[-1], flush=True)
     arguments.output.mkdir(parents=True, exist_ok=True)
@@ -84,12 +83,10 @@ def thick_slices(scan: str) -> Iterator[tuple[sitk.Image, sitk.Image, float]]:
             yield thick, fraction >= 0.5, first * fine_mm
 
 
-def score(
-    image: sitk.Image, reference: sitk.Image, weights: list[str], threshold: float | None
-) -> tuple[float, float]:
+def score(image: sitk.Image, reference: sitk.Image, weights: list[str]) -> tuple[float, float]:
     """Return Dice and the difference in volume, percent, on rows that the reference has."""
     try:
-        result = scs.segment(image, weights=weights, threshold=threshold, device="cpu")
+        result = scs.segment(image, weights=weights, device="cpu")
     except scs.CordNotFound:
         return 0.0, -100.0
     theirs = array_from(reference) != 0

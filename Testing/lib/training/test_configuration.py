@@ -141,6 +141,7 @@ def test_fine_tuning_starts_from_the_weights_that_ship() -> None:
         ("patch_voxels=[4, 4]", "patch_voxels of 2"),
         ('intensity="bright"', "unknown intensity"),
         ('intensity="cord"', "only gray matter and lesions"),
+        ("patch_voxels=[64, 64, 1]", "3D networks of the cord"),
         ("start_share=1.5", "between 0 and 1"),
         ('batch="many"', "batch = 'many'"),
     ],
@@ -148,6 +149,11 @@ def test_fine_tuning_starts_from_the_weights_that_ship() -> None:
 def test_nonsense_is_named(change: str, words: str) -> None:
     with pytest.raises(InvalidArgument, match=words):
         read_configuration("cord", None, [change])
+
+
+def test_only_the_cord_is_seen_in_thick_sagittal_slices() -> None:
+    with pytest.raises(InvalidArgument, match="networks of the cord"):
+        read_configuration("lesion", None, ["sagittal=0.5"])
 
 
 def test_a_wrong_file_or_model_is_named(tmp_path: Path) -> None:
