@@ -22,6 +22,7 @@ from .contrasts import CONTRASTS
 from .errors import CordNotFound, InvalidArgument, WeightsMissing
 from .measurement.contrast import detect_contrast
 from .segmentation.cord import segment_cord
+from .segmentation.thick_slices import CORD_SAGITTAL
 from .weights import LoadedWeights, is_installed, load_weights
 from .weights.registry import EVERY_PUBLISHED, PublishedWeights, published_weights, shipped_weights
 
@@ -116,6 +117,9 @@ def read_request(
     waiting = tuple(task for task in published if task not in chosen)
     _check_installed(waiting, CONTRASTS if contrast == "auto" else (contrast,))
     rest = [task for task in tasks if task not in chosen and task not in waiting]
+    if "cord" not in rest and CORD_SAGITTAL in rest:
+        # Who chooses the weights of the cord chooses them for every image.
+        rest.remove(CORD_SAGITTAL)
     return Request(chosen | {task: load_weights(task) for task in rest}, waiting)
 
 

@@ -34,7 +34,12 @@ from .version import __version__
 PROGRAM = "spinalcordseg"
 _MOST_SLICES = 100_000
 # The words of --structures, and the library's names for them.
-MODEL_NAMES = {"gm": "gray_matter", "csm-unet": "csm_unet", "cord-ends": "cord_ends"}
+MODEL_NAMES = {
+    "gm": "gray_matter",
+    "csm-unet": "csm_unet",
+    "cord-sagittal": "cord_sagittal",
+    "cord-ends": "cord_ends",
+}
 STRUCTURE_NAMES = {"cord": "cord", "gm": "gray_matter", "wm": "white_matter", "lesion": "lesion"}
 
 

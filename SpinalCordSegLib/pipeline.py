@@ -32,6 +32,7 @@ from .segmentation import METHODS
 from .segmentation.cord import CordSegmentation, segment_cord
 from .segmentation.cord_ends import LOOK_BEYOND_MM, judges
 from .segmentation.csm import segment_cord_by_slice
+from .segmentation.thick_slices import CORD_SAGITTAL, in_thick_sagittal_slices
 from .version import __version__
 from .weights import LoadedWeights
 
@@ -116,7 +117,7 @@ def segment(
         finding = _find_cord(
             image, centerline, request, contrast, threshold, device, _within(report, 0.05, 0.45)
         )
-        found, chosen = finding.centerline, finding.weights
+        found, chosen = finding.centerline, _with_one_outliner(finding.weights, image)
     with watch.stage("cord"):
         ends = chosen.get("cord_ends")
         if ends and judges(ends, chosen["cord"]):
@@ -185,6 +186,7 @@ def segment(
     }
     if refinement is not None:
         parameters["refine_outcomes"] = refinement.summary()
+    used = [chosen[task] for task in tasks if task in chosen]
     report(1.0, "done")
     return Result(
         labels=_labels({name: masks[name] for name in structures}),
@@ -192,7 +194,7 @@ def segment(
         probabilities={name: probabilities[name] for name in structures if name in probabilities},
         centerline=_covering(found, cord.mask),
         review=review,
-        provenance=_provenance(parameters, told, [chosen[task] for task in tasks], watch.seconds),
+        provenance=_provenance(parameters, told, used, watch.seconds),
     )
 
 
@@ -274,6 +276,16 @@ def _find_cord(
     return _Finding(found, cord, chosen, told)
 
 
+def _with_one_outliner(
+    chosen: dict[str, LoadedWeights], image: sitk.Image
+) -> dict[str, LoadedWeights]:
+    """Return weights by task, as the cord's those made for slices like the image's."""
+    rest = {task: weights for task, weights in chosen.items() if task != CORD_SAGITTAL}
+    if CORD_SAGITTAL in chosen and in_thick_sagittal_slices(image):
+        rest["cord"] = chosen[CORD_SAGITTAL]
+    return rest
+
+
 def _told(guess: ContrastGuess) -> ContrastChoice:
     return ContrastChoice(guess.contrast, guess.confidence, {})
 
@@ -283,9 +295,11 @@ def _tasks(
 ) -> tuple[str, ...]:
     """Return the networks that the structures take, in the order they run."""
     tasks = [_outliner(method)]
-    if method == "cascade" and centerline is None:
-        # Where somebody drew the curve, somebody decided how far it goes.
-        tasks = ["centerline", *tasks, "cord_ends"]
+    if method == "cascade":
+        tasks.append(CORD_SAGITTAL)
+        if centerline is None:
+            # Where somebody drew the curve, somebody decided how far it goes.
+            tasks = ["centerline", *tasks, "cord_ends"]
     if {"gray_matter", "white_matter"} & set(structures):
         tasks.append("gray_matter")
     if "lesion" in structures:

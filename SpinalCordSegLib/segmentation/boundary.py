@@ -1,12 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""From which probability on a voxel is cord: it depends on the fluid around, and on the voxel.
+"""From which probability on a voxel is cord: it depends on the fluid around.
 
 Of one and the same cord a network sees more where the fluid is darker than the cord, as in T1w
 images, than where it is brighter. The two thresholds that make up for it are set on pairs of scans
 of the same person, without a reference.
-
-Where voxels are nearly as wide as the cord, as across sagittal slices, most are partly cord, and a
-threshold a little higher takes fewer of those in that are less than half.
 """
 
 from __future__ import annotations
@@ -25,11 +22,6 @@ _DARK, _BRIGHT = -0.3, 0.1
 _FLUID_MM = (0.7, 2.5)
 _NEIGHBOURHOOD_MM = 10.0
 _MOST_ROWS = 60
-# Between these widths of a voxel the threshold goes up, by so much. Necks, real ones averaged into
-# thick slices and synthetic ones, would have it stay, synthetic lumbar cords go up by three tenths:
-# how far a cord that is two voxels wide goes to the sides is in part a guess at what is usual.
-_FINE_MM, _COARSE_MM = 1.2, 3.0
-_PARTLY_CORD = 0.1
 
 
 def boundary_threshold(
@@ -50,9 +42,7 @@ def boundary_threshold(
     if dark is None:
         return bright
     contrast = fluid_contrast(block.values, probability, block.spacing_mm)
-    fine = float(np.interp(contrast, (_DARK, _BRIGHT), (dark, bright)))
-    widest = max(block.image_spacing_mm[:2])
-    return float(np.interp(widest, (_FINE_MM, _COARSE_MM), (fine, fine + _PARTLY_CORD)))
+    return float(np.interp(contrast, (_DARK, _BRIGHT), (dark, bright)))
 
 
 def fluid_contrast(

@@ -31,6 +31,10 @@ _BLANK_BORDER = 12
 _BLUR_MM = 1.7
 # Atlas slices above the cord's lower end from where on roots are to be seen.
 _ROOTS_START = 60
+# What is mostly scanned, in atlas slices: from below the cord's lower end to above it, and the neck
+# below its upper end.
+_LUMBAR = (60, 260)
+_NECK = 300
 # How much narrower canals are than the template's, at most; around the conus and below it some
 # fluid is left, and the sac stays wider than a cord.
 _MOST_NARROWED_MM, _MOST_NARROWED_LUMBAR_MM = 3.0, 2.0
@@ -95,12 +99,16 @@ class AnatomyRange:
     straightened : bool
         Whether the cord runs along the sample, as where an image was straightened along a curve
         that may be off by `off_centre_mm` anywhere.
+    as_scanned : float
+        Share of the samples not at an end that lie where scans do: half in the neck, half between
+        a little below the conus and 13 cm above it. Else chest, with its thin cord, prevails.
     """
 
     off_centre_mm: tuple[float, float]
     end_fraction: float = 0.2
     pathology: PathologyRates = SOME_ILL
     straightened: bool = False
+    as_scanned: float = 0.0
 
 
 def upload(
@@ -179,6 +187,10 @@ def _random_level(atlas: AtlasTensors, random: Randomness, ranges: AnatomyRange)
         if random.chance(0.5):
             return random.uniform(0, lowest + 60)
         return random.uniform(highest - 40, top)
+    if ranges.as_scanned and random.chance(ranges.as_scanned):
+        if random.chance(0.5):
+            return random.uniform(lowest - _LUMBAR[0], lowest + _LUMBAR[1])
+        return random.uniform(highest - _NECK, highest)
     return random.uniform(lowest + 10, highest)
 
 

@@ -92,7 +92,11 @@ def fresh_sample(
     targets = configuration.structures if named else None
     own_seed = (configuration.seed, *seed)
     shape = (round(x * share), round(y * share), z)
-    ranges = AnatomyRange((off_x * share, off_y * share), configuration.end_fraction)
+    ranges = AnatomyRange(
+        (off_x * share, off_y * share),
+        configuration.end_fraction,
+        as_scanned=configuration.as_scanned,
+    )
     if seeded((*own_seed, 3)).chance(configuration.sagittal):
         return sagittal_sample(atlas, own_seed, shape, configuration.spacing_mm, ranges)
     sample = synthetic_sample(atlas, own_seed, shape, configuration.spacing_mm, ranges, targets)

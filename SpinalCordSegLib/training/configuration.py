@@ -12,7 +12,15 @@ from typing import Any
 from ..errors import InvalidArgument
 from ..resources import resources_folder
 
-MODELS = ("centerline", "cord", "cord_ends", "lesion", "gray_matter", "csm_unet")
+MODELS = (
+    "centerline",
+    "cord",
+    "cord_sagittal",
+    "cord_ends",
+    "lesion",
+    "gray_matter",
+    "csm_unet",
+)
 LOSSES = ("dice_and_cross_entropy", "cross_entropy", "dice", "negative_dice")
 OPTIMIZERS = ("adamw", "adam")
 SCHEDULES = ("cosine", "linear", "poly", "constant")
@@ -112,6 +120,8 @@ class TrainingConfiguration:
         How far the cord may lie from the middle of a patch.
     end_fraction : float
         Share of synthetic samples at the brainstem or below the conus.
+    as_scanned : float
+        Share of the others in the neck or the lower back, where most scans are made.
     sagittal : float
         Share of synthetic samples seen in thick sagittal slices and straightened; of 3D networks
         of the cord.
@@ -187,6 +197,7 @@ class TrainingConfiguration:
     steps: int = 0
     epochs: int = 0
     epoch_steps: int = 0
+    as_scanned: float = 0.0
     sagittal: float = 0.0
     start_from: str | None = None
     start_share: float = 0.0
@@ -351,7 +362,8 @@ def _problem(chosen: TrainingConfiguration) -> str | None:
         return "shows the cord alone, which only gray matter and lesions are looked for in"
     if chosen.model == "cord_ends" and not (chosen.images and chosen.outlined_by):
         return "lacks images and outlined_by: the ends are learnt from spines with their outline"
-    if chosen.sagittal and (chosen.model != "cord" or chosen.patch_voxels[2] == 1):
+    outlines = chosen.model in ("cord", "cord_sagittal") and chosen.patch_voxels[2] > 1
+    if chosen.sagittal and not outlines:
         return "has sagittal slices, which are made for 3D networks of the cord"
     if not 0 <= chosen.start_share < 1:
         return f"has start_share = {chosen.start_share}: it must lie between 0 and 1"

@@ -62,7 +62,12 @@ def straight_spine(
         (configuration.seed, index),
         configuration.patch_voxels,
         configuration.spacing_mm,
-        AnatomyRange(configuration.off_centre_mm, configuration.end_fraction, straightened=True),
+        AnatomyRange(
+            configuration.off_centre_mm,
+            configuration.end_fraction,
+            straightened=True,
+            as_scanned=configuration.as_scanned,
+        ),
     )
     random = seeded((configuration.seed, epoch, rank))
     views, present = changed(views.float(), present, random)

@@ -44,7 +44,11 @@ def repeated_sample(
         (configuration.seed, index),
         configuration.patch_voxels,
         configuration.spacing_mm,
-        AnatomyRange(configuration.off_centre_mm, configuration.end_fraction),
+        AnatomyRange(
+            configuration.off_centre_mm,
+            configuration.end_fraction,
+            as_scanned=configuration.as_scanned,
+        ),
     )
     random = seeded((configuration.seed, epoch, rank))
     changed = turned_and_cropped(torch.cat(sample), images, random)

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
-TASKS = ("centerline", "cord", "cord_ends", "lesion", "gray_matter", "csm_unet")
+TASKS = ("centerline", "cord", "cord_sagittal", "cord_ends", "lesion", "gray_matter", "csm_unet")
 CONTRASTS = ("any", "t1", "t2", "t2_ax", "t2s", "dwi")
 INTENSITIES = ("percentile255", "zscore", "volume_zscore", "nyul", "cord")
 

@@ -24,7 +24,7 @@ from SpinalCordSegLib.evaluation.metrics import (
     localisation_rate,
     relative_volume_difference,
 )
-from SpinalCordSegLib.images import array_from, to_network_order
+from SpinalCordSegLib.images import array_from, resample, to_network_order
 
 
 @pytest.fixture(scope="module")
@@ -68,6 +68,22 @@ def test_provenance_says_how_the_result_came_about(result: scs.Result) -> None:
     assert {w["task"] for w in provenance["weights"]} == {"centerline", "cord", "cord_ends"}
     assert all(len(w["sha256"]) == 64 for w in provenance["weights"])
     assert {"weights", "centerline", "cord"} <= set(provenance["seconds"])
+
+
+@pytest.mark.parametrize(
+    ("weights", "outliner"), [("default", "cord_sagittal"), ("cord", "cord")], ids=["ours", "own"]
+)
+def test_thick_sagittal_slices_have_their_network_unless_the_user_chose_one(
+    weights: str, outliner: str, phantom: tuple[sitk.Image, sitk.Image]
+) -> None:
+    image, cord = (
+        resample(to_network_order(sitk.Cast(part, sitk.sitkFloat32)), (3.0, None, None))
+        for part in phantom
+    )
+    found = scs.segment(image, weights=weights, device="cpu")
+    used = [entry["task"] for entry in found.provenance["weights"]]
+    assert used == ["centerline", outliner, "cord_ends"]
+    assert dice(found.masks["cord"], cord >= 0.5) > 0.85
 
 
 def test_a_wrong_contrast_does_the_default_weights_no_harm(

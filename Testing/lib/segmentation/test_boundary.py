@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The threshold follows the fluid around the cord, and how wide the voxels are."""
+"""The threshold follows the fluid around the cord."""
 
 from __future__ import annotations
 
@@ -26,24 +26,15 @@ def _block(fluid: float, cord: float = 100.0) -> tuple[np.ndarray, np.ndarray]:
     return values, (radius < 5) * 0.9
 
 
-def _threshold(
-    specification: WeightsSpecification, fluid: float, voxel_mm: tuple[float, float] = (0.5, 0.5)
-) -> float:
+def _threshold(specification: WeightsSpecification, fluid: float) -> float:
     values, probability = _block(fluid)
-    block = StraightBlock(values, np.zeros((8, 2)), 0, np.arange(8.0), (*voxel_mm, 1.0), SPACING)
+    block = StraightBlock(values, np.zeros((8, 2)), 0, np.arange(8.0), SPACING, SPACING)
     return boundary_threshold(specification, block, probability)
 
 
 @pytest.mark.parametrize(("fluid", "threshold"), [(200.0, 0.3), (20.0, 0.6)])
 def test_bright_and_dark_fluid_have_a_threshold_each(fluid: float, threshold: float) -> None:
     assert _threshold(BOTH, fluid) == pytest.approx(threshold)
-
-
-@pytest.mark.parametrize("voxel_mm", [(4.0, 0.6), (0.6, 4.0)])
-def test_voxels_that_are_partly_cord_have_a_higher_threshold(voxel_mm: tuple[float, float]) -> None:
-    assert _threshold(BOTH, 200.0, (1.0, 1.0)) == pytest.approx(0.3)
-    assert 0.3 < _threshold(BOTH, 200.0, (2.0, 1.0)) < _threshold(BOTH, 200.0, voxel_mm) < 0.5
-    assert 0.6 < _threshold(BOTH, 20.0, voxel_mm) < 0.8
 
 
 def test_the_threshold_changes_gradually_between_them() -> None:
@@ -54,7 +45,7 @@ def test_the_threshold_changes_gradually_between_them() -> None:
 
 def test_weights_with_one_threshold_keep_it() -> None:
     plain = replace(OWN, threshold=0.35, dark_fluid_threshold=None)
-    assert _threshold(plain, 20.0, (4.0, 1.0)) == 0.35
+    assert _threshold(plain, 20.0) == 0.35
 
 
 def test_scale_and_offset_of_the_intensities_do_not_matter() -> None:

@@ -9,7 +9,7 @@ import torch
 
 from SpinalCordSegLib.training.acquisition import AcquisitionRange
 from SpinalCordSegLib.training.anatomy import AnatomyRange, AtlasTensors, sample_anatomy
-from SpinalCordSegLib.training.pathology import PathologyRates
+from SpinalCordSegLib.training.pathology import HEALTHY, PathologyRates
 from SpinalCordSegLib.training.randomness import seeded
 from SpinalCordSegLib.training.samples import synthetic_sample
 from SpinalCordSegLib.training.tissues import Tissue
@@ -56,6 +56,18 @@ def test_below_the_conus_there_is_no_cord(atlas: AtlasTensors) -> None:
         float(synthetic_sample(atlas, (4, i), SHAPE, SPACING, ends)[1].mean()) for i in range(20)
     ]
     assert min(amounts) == 0 and max(amounts) > 0.02
+
+
+def test_the_lower_back_has_roots_beside_the_cord(atlas: AtlasTensors) -> None:
+    def beside(as_scanned: float) -> int:
+        ranges = AnatomyRange((0.0, 0.0), 0.0, HEALTHY, as_scanned=as_scanned)
+        pieces = [
+            sample_anatomy(atlas, seeded((9, index)), (32, 32, 24), SPACING, ranges)
+            for index in range(16)
+        ]
+        return sum(bool((p.tissue == Tissue.NEURAL).any() and p.cord.any()) for p in pieces)
+
+    assert beside(1.0) >= 4 > beside(0.0)
 
 
 def test_real_surroundings_leave_the_spine_alone(atlas: AtlasTensors) -> None:
