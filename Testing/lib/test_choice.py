@@ -144,3 +144,18 @@ def test_without_published_weights_the_intensities_decide(
     path = shared / "data" / "subj-c" / "t2s_uncropped.nii.gz"
     told = choose_contrast(scan(path), curve(path), ("lesion",))
     assert told.contrast == "t2s" and not told.compared
+
+
+@pytest.mark.parametrize(
+    ("weights", "served"),
+    [
+        ("default", {"cord", "cord_sagittal"}),
+        ("cord", {"cord"}),
+        ("cord_sagittal", {"cord", "cord_sagittal"}),
+        (("cord", "cord_sagittal"), {"cord", "cord_sagittal"}),
+    ],
+)
+def test_who_chooses_cord_weights_chooses_them_for_thick_slices_too(
+    weights: str | tuple[str, ...], served: set[str]
+) -> None:
+    assert set(read_request(weights, ("cord", "cord_sagittal")).chosen) == served
