@@ -14,8 +14,9 @@ from ..images import to_network_order
 CORD_SAGITTAL = "cord_sagittal"
 """The task of that network."""
 
-# From which distance of the slices on, alone and compared with their pixels.
-_LEAST_MM = 2.2
+# From which distance of the slices on, alone and compared with their pixels. On real necks averaged
+# into slices of 1.6 to 2.4 mm the network for all voxels does better.
+_LEAST_MM = 2.7
 _LEAST_RATIO = 1.5
 
 

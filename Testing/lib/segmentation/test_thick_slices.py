@@ -17,7 +17,8 @@ CORONAL = (1, 0, 0, 0, 0, 1, 0, -1, 0)
     ("direction", "spacing_mm", "thick"),
     [
         (SAGITTAL, (0.65, 0.65, 3.9), True),
-        (SAGITTAL, (1.0, 1.0, 2.5), True),
+        (SAGITTAL, (1.0, 1.0, 3.0), True),
+        (SAGITTAL, (1.0, 1.0, 2.5), False),
         (SAGITTAL, (0.8, 0.8, 1.5), False),
         (SAGITTAL, (1.0, 1.0, 1.0), False),
         (AXIAL, (3.9, 0.65, 0.65), True),
