@@ -101,7 +101,7 @@ class AnatomyRange:
         that may be off by `off_centre_mm` anywhere.
     as_scanned : float
         Share of the samples not at an end that lie where scans do: half in the neck, half between
-        a little below the conus and 13 cm above it. Else chest, with its thin cord, prevails.
+        a little below the conus and 13 cm above it. Else the chest, with its thin cord, prevails.
     """
 
     off_centre_mm: tuple[float, float]
@@ -187,6 +187,7 @@ def _random_level(atlas: AtlasTensors, random: Randomness, ranges: AnatomyRange)
         if random.chance(0.5):
             return random.uniform(0, lowest + 60)
         return random.uniform(highest - 40, top)
+    # Nothing is drawn where it is 0: what was trained before keeps its samples.
     if ranges.as_scanned and random.chance(ranges.as_scanned):
         if random.chance(0.5):
             return random.uniform(lowest - _LUMBAR[0], lowest + _LUMBAR[1])
