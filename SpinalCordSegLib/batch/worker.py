@@ -23,6 +23,7 @@ from typing import Any
 
 from ..errors import Cancelled, InvalidImage, OutputExists
 from ..failures import user_error
+from ..headers.dicom import files_of_all_series
 from . import bids
 from .inputs import Scan
 from .private import without_folders
@@ -121,16 +122,15 @@ def process_scan(task: Task) -> Outcome:
 
 
 def content_sha256(path: Path) -> str:
-    """Return a hash of an image's content, in hexadecimal; of a DICOM folder, of all its files."""
+    """Return a hash of an image's content, in hexadecimal; of a DICOM folder, of all its series."""
     if not path.is_dir():
         # The voxels of these headers lie in another file.
         if path.suffix.lower() in (".nhdr", ".mhd"):
             beside = sorted(p for p in path.parent.glob(f"{path.stem}.*") if p.is_file())
             return _together([_file_sha256(file) for file in beside])
         return _file_sha256(path)
-    files = [file for file in path.iterdir() if file.is_file() and not file.name.startswith(".")]
-    # Without their names: the order and the names of the files of a series mean nothing.
-    return _together(sorted(_file_sha256(file) for file in files))
+    # Not of what else lies there, such as results. Without names: those of a series mean nothing.
+    return _together(sorted(_file_sha256(Path(file)) for file in files_of_all_series(path)))
 
 
 def _process(task: Task) -> Outcome:

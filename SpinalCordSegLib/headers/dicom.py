@@ -55,6 +55,16 @@ def series_files(folder: Path) -> list[str]:
     return files
 
 
+def files_of_all_series(folder: Path) -> list[str]:
+    """Return the files of every DICOM series in a folder; none if there is none."""
+    reader = sitk.ImageSeriesReader
+    return [
+        file
+        for series in reader.GetGDCMSeriesIDs(str(folder))
+        for file in reader.GetGDCMSeriesFileNames(str(folder), series)
+    ]
+
+
 def series_tag(folder: Path, tag: str) -> str:
     """Return a tag, such as ``0008|103e``, of the first series in a folder; empty if not there."""
     files = sitk.ImageSeriesReader.GetGDCMSeriesFileNames(str(folder))

@@ -284,6 +284,19 @@ def test_a_dicom_segmentation_of_each_series(study: Path, segmented: list[Any]) 
         find_scans([study / "out"], study / "elsewhere")
 
 
+def test_results_beside_a_series_do_not_make_it_look_changed(
+    study: Path, segmented: list[Any]
+) -> None:
+    values = np.random.default_rng(0).integers(0, 99, (8, 16, 16), np.uint16)
+    folder = write_series(study / "x", sitk.GetImageFromArray(values), SeriesDescription="t2")
+    run_batch([folder], folder)
+    summary = run_batch([folder], folder)
+    assert (summary.new, summary.earlier, summary.changed) == (0, 1, 0)
+    assert any(file.suffix == ".gz" for file in folder.iterdir())
+    (folder / "1.dcm").unlink()
+    assert run_batch([folder], folder).changed == 1
+
+
 def test_volumes_with_diffusion_weighting_are_averaged(tmp_path: Path) -> None:
     table = tmp_path / "x.bval"
     table.write_text("0 5 1000 1000\n0 2000")
