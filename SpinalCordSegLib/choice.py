@@ -46,10 +46,13 @@ class Request:
         By task: those that serve any image.
     by_contrast : tuple of str
         The tasks whose weights wait for the contrast of the image.
+    named : frozenset of str
+        The tasks whose weights the user named.
     """
 
     chosen: Mapping[str, LoadedWeights]
     by_contrast: tuple[str, ...]
+    named: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -120,7 +123,8 @@ def read_request(
     if "cord" not in rest and CORD_SAGITTAL in rest:
         # Who chooses the weights of the cord chooses them for every image.
         rest.remove(CORD_SAGITTAL)
-    return Request(chosen | {task: load_weights(task) for task in rest}, waiting)
+    defaults = {task: load_weights(task) for task in rest}
+    return Request(chosen | defaults, waiting, frozenset(chosen))
 
 
 def choose_contrast(

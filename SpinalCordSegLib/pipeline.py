@@ -117,7 +117,7 @@ def segment(
         finding = _find_cord(
             image, centerline, request, contrast, threshold, device, _within(report, 0.05, 0.45)
         )
-        found, chosen = finding.centerline, _with_one_outliner(finding.weights, image)
+        found, chosen = finding.centerline, _with_one_outliner(finding.weights, request, image)
     with watch.stage("cord"):
         ends = chosen.get("cord_ends")
         if ends and judges(ends, chosen["cord"]):
@@ -277,12 +277,20 @@ def _find_cord(
 
 
 def _with_one_outliner(
-    chosen: dict[str, LoadedWeights], image: sitk.Image
+    chosen: dict[str, LoadedWeights], request: Request, image: sitk.Image
 ) -> dict[str, LoadedWeights]:
     """Return weights by task, as the cord's those made for slices like the image's."""
     rest = {task: weights for task, weights in chosen.items() if task != CORD_SAGITTAL}
-    if CORD_SAGITTAL in chosen and in_thick_sagittal_slices(image):
+    if CORD_SAGITTAL not in chosen:
+        return rest
+    if in_thick_sagittal_slices(image):
         rest["cord"] = chosen[CORD_SAGITTAL]
+    elif CORD_SAGITTAL in request.named:
+        warnings.warn(
+            f"the weights {chosen[CORD_SAGITTAL].specification.name} are for thick sagittal "
+            f"slices, which this image does not have: {rest['cord'].specification.name} did it",
+            stacklevel=3,
+        )
     return rest
 
 

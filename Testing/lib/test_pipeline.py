@@ -86,6 +86,15 @@ def test_thick_sagittal_slices_have_their_network_unless_the_user_chose_one(
     assert dice(found.masks["cord"], cord >= 0.5) > 0.85
 
 
+def test_weights_for_thick_slices_that_cannot_serve_are_named(
+    result: scs.Result, phantom: tuple[sitk.Image, sitk.Image]
+) -> None:
+    with pytest.warns(UserWarning, match="cord_sagittal are for thick sagittal slices.*cord did"):
+        found = scs.segment(phantom[0], weights="cord_sagittal", device="cpu")
+    masks = (sitk.GetArrayFromImage(r.masks["cord"]) for r in (result, found))
+    assert np.array_equal(*masks)
+
+
 def test_a_wrong_contrast_does_the_default_weights_no_harm(
     result: scs.Result, phantom: tuple[sitk.Image, sitk.Image]
 ) -> None:

@@ -1,0 +1,88 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Train the cord's network in several sizes, all alike, and score each end to end.
+
+    python Testing/evaluation/sizes_trained.py FOLDER
+
+keeps its trainings in FOLDER, goes on with those that it holds, and writes
+``Testing/evaluation/sizes_trained.csv``, which ``sizes.py`` shows. Each network begins from random
+numbers and learns as ``cord.toml`` says, but for its size and for fewer steps. Hours on one core;
+``--network`` and ``--seed`` leave parts to other cores.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+from dataclasses import astuple, dataclass, fields
+from pathlib import Path
+
+import numpy as np
+import torch
+from cord import SCANS, score
+from sizes import FOLDER, SHARED, SIZES, Size
+
+from SpinalCordSegLib.training.recipe import train_model
+
+STEPS = 1000
+_TRAINED = ("4 filters", "8 filters: shipped", "16 filters")
+_SEEDS = (1, 2)
+
+
+@dataclass(frozen=True)
+class Row:
+    """One training: Dice over the development scans, end to end, at the usual thresholds."""
+
+    network: str
+    seed: int
+    steps: int
+    dice: float
+    worst: float
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--network", choices=_TRAINED, help="this one alone")
+    parser.add_argument("--seed", type=int, choices=_SEEDS, help="this one alone")
+    arguments = parser.parse_args()
+    torch.set_num_threads(1)
+    for size in (s for s in SIZES if s.name in _TRAINED):
+        for seed in _SEEDS:
+            if arguments.network in (None, size.name) and arguments.seed in (None, seed):
+                row = trained(size, seed, arguments.folder)
+                print(row, flush=True)
+                _keep(row, FOLDER / "sizes_trained.csv")
+
+
+def trained(size: Size, seed: int, folder: Path) -> Row:
+    """Train a network, or go on with it, and score it."""
+    parts = (f"parameters.{name}={widths}" for name, widths in size.parameters.items())
+    weights = train_model(
+        "cord",
+        SHARED / "labels",
+        folder / f"{size.filters}_{seed}",
+        changes=(f"steps={STEPS}", f"seed={seed}", *parts),
+        progress=lambda _, message: print(message, flush=True),
+    )
+    values = [score(*scan, [str(weights)], None).dice for scan in SCANS]
+    return Row(size.name, seed, STEPS, float(np.mean(values)), min(values))
+
+
+def _keep(row: Row, path: Path) -> None:
+    """Put a row into the table, in the place of that of an earlier training like it."""
+    rows = []
+    if path.is_file():
+        with path.open(encoding="utf-8", newline="") as handle:
+            rows = [tuple(entry.values()) for entry in csv.DictReader(handle)]
+    texts = tuple(f"{v:.4f}" if isinstance(v, float) else str(v) for v in astuple(row))
+    names = [size.name for size in SIZES]
+    rows = [r for r in rows if r[:2] != texts[:2]] + [texts]
+    rows.sort(key=lambda r: (names.index(r[0]), r[1]))
+    with path.open("w", newline="", encoding="utf-8") as handle:
+        writer = csv.writer(handle, lineterminator="\n")
+        writer.writerow([f.name for f in fields(Row)])
+        writer.writerows(rows)
+
+
+if __name__ == "__main__":
+    main()
