@@ -6,7 +6,7 @@ from __future__ import annotations
 import platform
 import time
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -27,6 +27,7 @@ from .levelset import REFINEMENTS
 from .measurement.contrast import ContrastGuess, detect_contrast
 from .measurement.gray_matter import has_gray_matter_contrast
 from .measurement.review import ReviewItem, doubtful_slices, worst_first
+from .progress import Progress, part_of
 from .result import Result
 from .segmentation import METHODS
 from .segmentation.cord import CordSegmentation, segment_cord
@@ -35,8 +36,6 @@ from .segmentation.csm import segment_cord_by_slice
 from .segmentation.thick_slices import CORD_SAGITTAL, in_thick_sagittal_slices
 from .version import __version__
 from .weights import LoadedWeights
-
-Progress = Callable[[float, str], None]
 
 
 def segment(
@@ -115,7 +114,7 @@ def segment(
         device = choose_device(device)
     with watch.stage("centerline"):
         finding = _find_cord(
-            image, centerline, request, contrast, threshold, device, _within(report, 0.05, 0.45)
+            image, centerline, request, contrast, threshold, device, part_of(report, 0.05, 0.45)
         )
         found, chosen = finding.centerline, _with_one_outliner(finding.weights, request, image)
     with watch.stage("cord"):
@@ -123,7 +122,7 @@ def segment(
         if ends and judges(ends, chosen["cord"]):
             found = found.prolonged(LOOK_BEYOND_MM)
         cord = finding.cord or segment_cord(
-            image, found, chosen["cord"], threshold, device, _within(report, 0.45, 0.7), ends
+            image, found, chosen["cord"], threshold, device, part_of(report, 0.45, 0.7), ends
         )
         found = _covering(found, cord.mask)
     refinement = None
@@ -132,7 +131,7 @@ def segment(
             from .levelset.refine import refine as refine_mask
 
             refinement = refine_mask(
-                image, cord.mask, refine, device=device, progress=_within(report, 0.7, 0.75)
+                image, cord.mask, refine, device=device, progress=part_of(report, 0.7, 0.75)
             )
             cord = replace(cord, mask=refinement.mask)
     masks, probabilities = {"cord": cord.mask}, {"cord": cord.probability}
@@ -146,7 +145,7 @@ def segment(
                 chosen["gray_matter"],
                 cord.mask,
                 device=device,
-                progress=_within(report, 0.75, 0.85),
+                progress=part_of(report, 0.75, 0.85),
             )
             if not has_gray_matter_contrast(image, gray.mask, cord.mask):
                 warnings.warn(
@@ -166,7 +165,7 @@ def segment(
                 chosen["lesion"],
                 cord.mask,
                 device=device,
-                progress=_within(report, 0.85, 0.92),
+                progress=part_of(report, 0.85, 0.92),
             )
             masks["lesion"], probabilities["lesion"] = lesion.mask, lesion.probability
     report(0.92, "measuring the outline")
@@ -261,7 +260,7 @@ def _find_cord(
 ) -> _Finding:
     chosen, found, cord, told = dict(request.chosen), given, None, None
     first, choosing, last = (
-        _within(report, *part) for part in ((0.0, 0.5), (0.5, 0.6), (0.6, 1.0))
+        part_of(report, *part) for part in ((0.0, 0.5), (0.5, 0.6), (0.6, 1.0))
     )
     if "csm_unet" in chosen:
         cord = segment_cord_by_slice(image, chosen["csm_unet"], given, threshold, device, first)
@@ -366,10 +365,6 @@ def _check_contrast(contrast: str) -> None:
         raise InvalidArgument(
             f"there is no contrast {contrast!r}", f"choose from auto, {', '.join(CONTRASTS)}"
         )
-
-
-def _within(report: Progress, low: float, high: float) -> Progress:
-    return lambda fraction, message: report(low + fraction * (high - low), message)
 
 
 def _labels(masks: dict[str, sitk.Image]) -> sitk.Image:

@@ -6,13 +6,16 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Protocol, TextIO
 
 from .errors import Cancelled, SpinalCordSegError
 
 STYLES = ("bar", "json", "none")
+
+Progress = Callable[[float, str], None]
+"""Called with the fraction done and a message; what it raises stops the run."""
 
 
 class Reporter(Protocol):
@@ -53,6 +56,15 @@ def reporter(style: str, stdout: TextIO, stderr: TextIO) -> Reporter:
     """
     kind = {"bar": BarReporter, "json": JsonReporter, "none": QuietReporter}[style]
     return kind(stdout, stderr)
+
+
+def part_of(report: Progress, start: float, end: float) -> Progress:
+    """Return a report of a step that takes a run from one fraction done to another."""
+
+    def report_step(fraction: float, message: str) -> None:
+        report(start + (end - start) * min(max(fraction, 0.0), 1.0), message)
+
+    return report_step
 
 
 class QuietReporter:

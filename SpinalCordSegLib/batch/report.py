@@ -8,20 +8,19 @@ import hashlib
 import json
 import math
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from ..labels import LABELS
 from ..output import all_or_none
+from ..progress import Progress
 from ..resources import resources_folder
 from ..version import __version__
 from .records import REPORT_NAME
 from .report_outliers import LIMIT, outlying
 from .report_scans import ReportScan, find_scans, read_measures, read_scan
-
-Progress = Callable[[float, str], None]
 
 
 def write_report(

@@ -16,6 +16,7 @@ from typing import Any
 from ..dicom_segmentation import check_dicom_input
 from ..errors import InvalidArgument
 from ..output import check_output
+from ..progress import Progress
 from . import bids
 from .inputs import Found, Scan, find_scans
 from .processes import run_on_processes
@@ -25,7 +26,6 @@ from .report import write_report
 from .settings import Settings, settings_key
 from .worker import Outcome, Task, describe_weights, process_scan
 
-Progress = Callable[[float, str], None]
 # The tables of a batch of thousands are not written after each scan.
 _SECONDS_BETWEEN_TABLES = 30.0
 

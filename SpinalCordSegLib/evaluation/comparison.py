@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,12 +12,11 @@ from numpy.typing import ArrayLike, NDArray
 
 from ..errors import InvalidArgument, InvalidImage
 from ..images import read_image
+from ..progress import Progress
 from ..result_files import stem_of
 from .evaluate import Evaluation, evaluate
 from .lesions import volume_wise_specificity
 from .pairs import Pair, match_folders
-
-Progress = Callable[[float, str], None]
 
 
 @dataclass(frozen=True)

@@ -19,12 +19,12 @@ from ..errors import (
     WeightsMissing,
 )
 from ..failures import user_error
+from ..progress import Progress, part_of
 from ..version import __version__
 from .keras_import import SUPPORTED, import_content
 from .registry import PublishedWeights
 from .store import FOLDER_VARIABLE, SUFFIX, save_weights, verify_weights_file, weights_folder
 
-Progress = Callable[[float, str], None]
 Consent = Callable[[str], bool]
 """Shown what is offered (several lines), says whether the user wants it."""
 
@@ -183,12 +183,8 @@ def folder_error(error: OSError) -> SpinalCordSegError:
 
 def share(report: Progress | None, index: int, count: int) -> Progress:
     """Return the progress of one of several equal pieces of work."""
-
-    def within(fraction: float, message: str) -> None:
-        if report is not None:
-            report((index + min(max(fraction, 0.0), 1.0)) / max(count, 1), message)
-
-    return within
+    report = report or (lambda fraction, message: None)
+    return part_of(report, index / max(count, 1), (index + 1) / max(count, 1))
 
 
 def named_list(entries: Sequence[PublishedWeights]) -> str:

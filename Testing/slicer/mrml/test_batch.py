@@ -17,7 +17,7 @@ from SpinalCordSegCore.logic import SpinalCordSegLogic
 from SpinalCordSegCore.messages import KINDS, Failure, from_batch
 
 from SpinalCordSegLib.batch.records import REPORT_NAME
-from SpinalCordSegLib.cli import _parser
+from SpinalCordSegLib.cli import command_parser
 from SpinalCordSegLib.errors import OutOfResources, OutputNotWritable
 
 # Tells its arguments, writes what a batch leaves, and ends as it is asked.
@@ -85,7 +85,7 @@ def test_the_command_line_is_that_of_the_terminal(tmp_path: Path) -> None:
     )
     words = told.steps[0][1].split()
     assert words[-2:] == ["--progress", "json"]
-    arguments = _parser().parse_args(words)
+    arguments = command_parser().parse_args(words)
     assert arguments.inputs == [str(tmp_path / "scans")]
     assert arguments.output == tmp_path / "results"
     assert arguments.structures == "cord,wm"
