@@ -24,7 +24,7 @@ from .install import (
     named_list,
     share,
 )
-from .keras_import import require_h5py
+from .keras_file import require_h5py
 from .registry import EVERY_PUBLISHED, PublishedWeights, published_group
 
 _CONNECT_S = 10

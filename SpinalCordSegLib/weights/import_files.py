@@ -20,7 +20,8 @@ from .install import (
     named_list,
     share,
 )
-from .keras_import import require_h5py, set_named
+from .keras_file import require_h5py
+from .keras_import import set_named
 from .registry import EVERY_PUBLISHED, published_weights, shipped_weights
 
 

@@ -29,7 +29,7 @@ from SpinalCordSegLib.errors import (
 )
 from SpinalCordSegLib.weights import install, load_weights, registry
 from SpinalCordSegLib.weights.fetch import fetch_weights
-from SpinalCordSegLib.weights.keras_import import read_keras
+from SpinalCordSegLib.weights.keras_file import read_keras
 
 POSIX = pytest.mark.skipif(sys.platform == "win32", reason="uses POSIX signals and limits")
 
