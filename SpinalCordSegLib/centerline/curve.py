@@ -5,42 +5,24 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import SimpleITK as sitk
-from numpy.typing import ArrayLike, NDArray
-from scipy.interpolate import BSpline, CubicSpline, make_smoothing_spline
-from scipy.spatial import cKDTree
+from numpy.typing import ArrayLike
 
 from ..errors import InvalidArgument, InvalidImage
 from ..images import array_from, read_image, to_network_order
-
-Floats = NDArray[np.float64]
+from .markups import markups_points, markups_text
+from .polyline import Floats, arc_length, crossings, interpolated, without_repeats
+from .smoothing import levelled
 
 _CSV_HEADER = "x_mm,y_mm,z_mm"
-_SCHEMA = (
-    "https://raw.githubusercontent.com/slicer/slicer/master/Modules/Loadable/Markups/"
-    "Resources/Schema/markups-schema-v1.0.3.json#"
-)
-# Axes of a control point in LPS such that they are the patient's right, anterior and superior.
-_ORIENTATION = [-1.0, 0.0, 0.0, 0.0, -1.0, 0.0, 0.0, 0.0, 1.0]
-_COLOUR = [1.0, 0.35, 0.1]
-
-# Control points are set this far apart, closer where Slicer's spline through them would leave
-# the curve by more than the tolerance.
-_CONTROL_POINT_DISTANCE_MM = 10.0
-_CONTROL_POINT_TOLERANCE_MM = 0.1
-_DRAWN_STEP_MM = 1.0
 
 # A curve ends somewhere inside the voxel of its last slice, so it covers half a slice more.
 _HALF_SLICE = 0.5
 
-# Past the evidence the curve goes on along its end tangent, and levels off over this distance.
-_LEVELLING_MM = 20.0
 # The direction of an end is that of so much of the curve.
 _TANGENT_MM = 20.0
 
@@ -79,7 +61,7 @@ class Centerline:
     @property
     def length_mm(self) -> float:
         """Length of the polyline through the points, mm."""
-        return float(_arc_length(self.points_mm)[-1])
+        return float(arc_length(self.points_mm)[-1])
 
     @property
     def tangents(self) -> Floats:
@@ -90,7 +72,7 @@ class Centerline:
         upwards = np.array([0.0, 0.0, 1.0])
         if len(self.points_mm) == 1:
             return upwards[None]
-        tangents = np.gradient(self.points_mm, _arc_length(self.points_mm), axis=0)
+        tangents = np.gradient(self.points_mm, arc_length(self.points_mm), axis=0)
         norm = np.linalg.norm(tangents, axis=1, keepdims=True)
         turning_back = norm < 1e-9
         unit: Floats = np.where(turning_back, upwards, tangents / np.where(turning_back, 1, norm))
@@ -112,7 +94,7 @@ class Centerline:
         heights = np.asarray(z_mm, dtype=np.float64)
         z = self.points_mm[:, 2]
         clamped = np.clip(np.atleast_1d(heights), z.min(), z.max())
-        points = np.column_stack([_crossings(z, self.points_mm[:, :2], clamped), clamped])
+        points = np.column_stack([crossings(z, self.points_mm[:, :2], clamped), clamped])
         return points if heights.ndim else points[0]
 
     def in_slices(self, image: sitk.Image) -> Floats:
@@ -136,18 +118,18 @@ class Centerline:
         covered = (slices >= low - tolerance) & (slices <= high + tolerance)
         places = np.full((len(slices), 2), np.nan)
         clamped = np.clip(slices[covered], low, high)
-        places[covered] = _crossings(index[:, 2], index[:, :2], clamped)
+        places[covered] = crossings(index[:, 2], index[:, :2], clamped)
         return places
 
     def resampled(self, step_mm: float) -> Centerline:
         """Return the curve with points about `step_mm` apart along it, both ends kept."""
         if not step_mm > 0:
             raise ValueError("step_mm must be positive")
-        along = _arc_length(self.points_mm)
+        along = arc_length(self.points_mm)
         if len(along) == 1:
             return self
         wanted = np.linspace(0, along[-1], max(1, round(along[-1] / step_mm)) + 1)
-        return Centerline(_interpolate(wanted, along, self.points_mm))
+        return Centerline(interpolated(wanted, along, self.points_mm))
 
     def prolonged(self, by_mm: float) -> Centerline:
         """Return the curve drawn on past both ends, along its tangents, levelling off upright.
@@ -173,35 +155,7 @@ class Centerline:
         A long curve gets a control point about every 10 mm, so that a person can move them;
         closer where Slicer's spline through them would miss the curve by 0.1 mm.
         """
-        points = _control_points(self.points_mm)
-        markup = {
-            "type": "Curve",
-            "name": name,
-            "coordinateSystem": "LPS",
-            "coordinateUnits": "mm",
-            "locked": False,
-            "fixedNumberOfControlPoints": False,
-            "labelFormat": "%N-%d",
-            "lastUsedControlPointNumber": len(points),
-            "controlPoints": [
-                _control_point(number, point, name) for number, point in enumerate(points, start=1)
-            ],
-            "measurements": [],
-            "display": {
-                "visibility": True,
-                "opacity": 1.0,
-                "color": _COLOUR,
-                "selectedColor": _COLOUR,
-                "propertiesLabelVisibility": False,
-                "pointLabelsVisibility": False,
-                "textScale": 3.0,
-                "glyphType": "Sphere3D",
-                "glyphScale": 1.5,
-                "useGlyphScale": True,
-                "lineThickness": 0.3,
-            },
-        }
-        return json.dumps({"@schema": _SCHEMA, "markups": [markup]}, indent=1) + "\n"
+        return markups_text(self.points_mm, name)
 
     @classmethod
     def from_csv(cls, path: str | Path) -> Centerline:
@@ -236,15 +190,9 @@ class Centerline:
             If the file cannot be read, or holds no curve.
         """
         try:
-            markup = _choose_markup(json.loads(_read_text(path)))
-            kind, points = markup["type"], _positions(markup)
+            points = markups_points(_read_text(path))
         except (ValueError, KeyError, TypeError, AttributeError, IndexError) as error:
             raise _invalid(path, "is not a Slicer markups file with a curve") from error
-        if kind == "Fiducial":
-            points = points[np.argsort(points[:, 2], kind="stable")]
-        points = _without_repeats(points)
-        if kind in ("Curve", "ClosedCurve") and np.isfinite(points).all():
-            points = _draw(points)
         return cls._from_points(points, path)
 
     @classmethod
@@ -283,7 +231,7 @@ class Centerline:
             raise _invalid(path, "holds no point")
         if not np.isfinite(array).all():
             raise _invalid(path, "has a point that is not finite")
-        return cls(_without_repeats(array))
+        return cls(without_repeats(array))
 
 
 def read_centerline(path: str | Path) -> Centerline:
@@ -302,105 +250,14 @@ def read_centerline(path: str | Path) -> Centerline:
     return Centerline.from_mask(read_image(path, allow_constant=True), path.name)
 
 
-def smooth_curve(
-    points_mm: ArrayLike,
-    weights: ArrayLike | None = None,
-    at_mm: ArrayLike | None = None,
-    smoothing_mm: float = 5.0,
-) -> Floats:
-    """Smooth a curve that has one point per slice, with a cubic smoothing spline.
-
-    Parameters
-    ----------
-    points_mm : array_like, shape (N, 3)
-        Points in a frame whose third axis is perpendicular to the slices, strictly rising: for
-        instance voxel index times spacing. The third coordinate is not smoothed.
-    weights : array_like, shape (N,), optional
-        Evidence of each slice, at least 0. Points of weight 0 are not used.
-    at_mm : array_like, shape (M,), optional
-        Third coordinate of the points to return; that of `points_mm` by default.
-    smoothing_mm : float
-        Half width of what is averaged, mm: details much shorter vanish, whatever the distance of
-        the slices; where slices are further apart, hardly anything is smoothed.
-
-    Returns
-    -------
-    ndarray, shape (M, 3)
-        Past the first and the last slice with evidence the curve goes on along its tangent and
-        levels off. With fewer than 5 slices with evidence it is linear from slice to slice, and
-        constant past them.
-    """
-    points = np.asarray(points_mm, dtype=np.float64)
-    heights = points[:, 2] if at_mm is None else np.asarray(at_mm, dtype=np.float64)
-    evidence = np.ones(len(points)) if weights is None else np.asarray(weights, dtype=np.float64)
-    known = np.flatnonzero(evidence > 0)
-    if known.size == 0:
-        known, evidence = np.arange(len(points)), np.ones(len(points))
-    positions, values, evidence = points[known, 2], points[known, :2], evidence[known]
-    if (np.diff(positions) <= 0).any():
-        raise ValueError("the third coordinate must rise from point to point")
-    if len(known) < 5:
-        return np.column_stack([_interpolate(heights, positions, values), heights])
-    # The smoother with penalty lambda averages over about (lambda * distance of points)^(1/4).
-    penalty = smoothing_mm**4 / float(np.mean(np.diff(positions)))
-    spline = make_smoothing_spline(positions, values, evidence / evidence.max(), penalty)
-    return np.column_stack([_extended(spline, positions[0], positions[-1], heights), heights])
-
-
-def _extended(spline: BSpline, first: float, last: float, heights: Floats) -> Floats:
-    """Evaluate a spline between its ends, and past them along the tangent, levelling off."""
-    inside = np.clip(heights, first, last)
-    beyond = heights - inside
-    reach = np.sign(beyond) * _levelled(np.abs(beyond))
-    extended: Floats = spline(inside) + reach[:, None] * spline.derivative()(inside)
-    return extended
-
-
 def _drawn_on(points: Floats, away_mm: Floats, upwards: float) -> Floats:
     """Return points so far beyond the last one, in height: up, or down where `upwards` is -1."""
     end = points[-1]
     back = points[::-1]
-    inner = back[min(int(np.searchsorted(_arc_length(back), _TANGENT_MM)), len(back) - 1)]
+    inner = back[min(int(np.searchsorted(arc_length(back), _TANGENT_MM)), len(back) - 1)]
     slope = (end - inner)[:2] / max(abs(end[2] - inner[2]), 1.0)
-    sideways = end[:2] + _levelled(away_mm)[:, None] * slope
+    sideways = end[:2] + levelled(away_mm)[:, None] * slope
     return np.column_stack([sideways, end[2] + upwards * away_mm])
-
-
-def _levelled(beyond_mm: Floats) -> Floats:
-    """Return how far a tangent is followed at a distance past the curve's end, mm."""
-    followed: Floats = -_LEVELLING_MM * np.expm1(-beyond_mm / _LEVELLING_MM)
-    return followed
-
-
-def _arc_length(points: Floats) -> Floats:
-    """Return the distance of each point from the first, along the polyline."""
-    steps = np.linalg.norm(np.diff(points, axis=0), axis=1)
-    return np.concatenate([[0.0], np.cumsum(steps)])
-
-
-def _interpolate(at: Floats, positions: Floats, values: Floats) -> Floats:
-    """Linear interpolation of the columns of `values`, constant past the ends."""
-    return np.stack([np.interp(at, positions, column) for column in values.T], axis=1)
-
-
-def _crossings(height: Floats, values: Floats, at: Floats) -> Floats:
-    """Return the values of a polyline at given heights within its range.
-
-    Where the polyline turns back and crosses a height several times, the mean of the crossings.
-    """
-    rise = np.diff(height)
-    if (rise > 0).all():
-        return _interpolate(at, height, values)
-    if (rise < 0).all():
-        return _interpolate(at, height[::-1], values[::-1])
-    result = np.empty((len(at), values.shape[1]))
-    low, high = np.minimum(height[:-1], height[1:]), np.maximum(height[:-1], height[1:])
-    for row, level in enumerate(at):
-        crossing = np.flatnonzero((low <= level) & (level <= high))
-        climb = np.where(rise[crossing] == 0, 1.0, rise[crossing])
-        share = np.where(rise[crossing] == 0, 0.5, (level - height[crossing]) / climb)[:, None]
-        result[row] = (values[crossing] * (1 - share) + values[crossing + 1] * share).mean(axis=0)
-    return result
 
 
 def _index_to_physical(image: sitk.Image) -> tuple[Floats, Floats]:
@@ -417,86 +274,6 @@ def _to_physical(index: Floats, image: sitk.Image) -> Floats:
 def _to_continuous_index(points: Floats, image: sitk.Image) -> Floats:
     matrix, origin = _index_to_physical(image)
     return np.asarray(np.linalg.solve(matrix, (points - origin).T).T, dtype=np.float64)
-
-
-def _without_repeats(points: Floats) -> Floats:
-    """Drop points equal to the one before."""
-    keep = np.concatenate([[True], (np.diff(points, axis=0) != 0).any(axis=1)])
-    return points[keep[: len(points)]]
-
-
-def _control_point(number: int, point: Floats, name: str) -> dict[str, Any]:
-    return {
-        "id": str(number),
-        "label": f"{name}-{number}",
-        "description": "",
-        "associatedNodeID": "",
-        "position": [round(float(value), 5) for value in point],
-        "orientation": _ORIENTATION,
-        "selected": True,
-        "locked": False,
-        "visibility": True,
-        "positionStatus": "defined",
-    }
-
-
-def _control_points(points: Floats) -> Floats:
-    """Return the fewest evenly spread points through which Slicer draws the same curve."""
-    along = _arc_length(points)
-    count = max(2, round(along[-1] / _CONTROL_POINT_DISTANCE_MM) + 1)
-    while count < len(points):
-        chosen = np.unique(
-            [int(np.abs(along - wanted).argmin()) for wanted in np.linspace(0, along[-1], count)]
-        )
-        drawn = _draw(points[chosen], step_mm=0.05)
-        distance, _ = cKDTree(drawn).query(points)
-        if distance.max() <= _CONTROL_POINT_TOLERANCE_MM:
-            return points[chosen]
-        count *= 2
-    return points
-
-
-def _draw(points: Floats, step_mm: float = _DRAWN_STEP_MM) -> Floats:
-    """Return points on the cubic spline that Slicer draws through control points.
-
-    The spline's parameter is the number of the control point, and it starts and ends with speed
-    zero, as VTK's cardinal spline does unless told otherwise.
-    """
-    if len(points) < 3:
-        return points
-    spline = CubicSpline(np.arange(len(points)), points, bc_type="clamped")
-    distances = np.linalg.norm(np.diff(points, axis=0), axis=1)
-    parameters = [
-        number + np.arange(pieces) / pieces
-        for number, pieces in enumerate(np.maximum(1, np.ceil(distances / step_mm)).astype(int))
-    ]
-    return _without_repeats(np.vstack([spline(np.concatenate(parameters)), points[-1:]]))
-
-
-def _choose_markup(content: dict[str, Any]) -> dict[str, Any]:
-    """Return the markup that is most likely the centerline."""
-    for kinds in (("Curve", "ClosedCurve"), ("Line",), ("Fiducial",)):
-        for markup in content["markups"]:
-            if markup["type"] in kinds and len(_positions(markup)):
-                chosen: dict[str, Any] = markup
-                return chosen
-    raise ValueError("no curve")
-
-
-def _positions(markup: dict[str, Any]) -> Floats:
-    """Return the defined control points (N, 3), mm, LPS."""
-    positions = [
-        point["position"]
-        for point in markup.get("controlPoints", [])
-        if point.get("positionStatus", "defined") == "defined" and "position" in point
-    ]
-    points: Floats = np.array(positions, dtype=np.float64).reshape(-1, 3)
-    if markup.get("coordinateUnits") == "um":
-        points /= 1000.0
-    system = markup.get("coordinateSystem", "LPS")
-    if system not in ("LPS", "RAS"):
-        raise ValueError(f"coordinate system {system}")
-    return points * [-1.0, -1.0, 1.0] if system == "RAS" else points
 
 
 def _read_text(path: str | Path) -> str:

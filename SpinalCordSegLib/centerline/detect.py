@@ -18,9 +18,10 @@ from ..errors import CordNotFound
 from ..field_of_view import crop_to_content
 from ..images import array_from, to_network_order
 from ..weights import LoadedWeights
-from .curve import Centerline, smooth_curve
+from .curve import Centerline
 from .heatmap import CordHeatmap
 from .optic import optimal_path
+from .smoothing import smooth_curve
 
 # OptiC's slope weight was tuned on distance maps counted in voxels of this size.
 _EVIDENCE_UNIT_MM = 0.5

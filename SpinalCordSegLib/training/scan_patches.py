@@ -15,7 +15,7 @@ import torch
 import torch.nn.functional as F
 from scipy import ndimage
 
-from ..centerline.curve import smooth_curve
+from ..centerline.smoothing import smooth_curve
 from ..errors import InvalidArgument
 from ..segmentation.along_curve import straighten
 from ..segmentation.cord_scale import scaled_to_cord

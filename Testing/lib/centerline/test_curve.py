@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 
-from SpinalCordSegLib.centerline.curve import Centerline, read_centerline, smooth_curve
+from SpinalCordSegLib.centerline.curve import Centerline, read_centerline
+from SpinalCordSegLib.centerline.smoothing import smooth_curve
 from SpinalCordSegLib.errors import InvalidArgument, InvalidImage
 from SpinalCordSegLib.images import to_network_order
 
