@@ -11,14 +11,14 @@ is at hand. All four ways start from the same network and the same scan.
 from __future__ import annotations
 
 import argparse
-import csv
 import os
-from dataclasses import astuple, dataclass, fields
+from dataclasses import astuple, dataclass
 from pathlib import Path
 
 import numpy as np
 import SimpleITK as sitk
 from scipy import ndimage
+from score_files import write_csv
 
 import SpinalCordSegLib as scs
 from SpinalCordSegLib.centerline.curve import Centerline
@@ -94,11 +94,7 @@ def main() -> None:
     arguments.output.mkdir(parents=True, exist_ok=True)
     text = page(scores)
     (arguments.output / "centerline.md").write_text(text, encoding="utf-8")
-    path = arguments.output / "centerline.csv"
-    with path.open("w", newline="", encoding="utf-8") as handle:
-        writer = csv.writer(handle, lineterminator="\n")
-        writer.writerow([field.name for field in fields(Score)])
-        writer.writerows(astuple(s) for s in scores)
+    write_csv(arguments.output / "centerline.csv", scores)
     print(text)
 
 

@@ -11,10 +11,9 @@ and cord are found end to end. Needs the label maps in the shared folder.
 from __future__ import annotations
 
 import argparse
-import csv
 import sys
 from collections.abc import Iterator
-from dataclasses import astuple, dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -25,6 +24,7 @@ from numpy.typing import NDArray
 FOLDER = Path(__file__).resolve().parent
 sys.path.insert(0, str(FOLDER))
 
+from score_files import write_csv  # noqa: E402
 from synthetic_scans import (  # noqa: E402
     SHARED,
     Look,
@@ -88,7 +88,7 @@ def main() -> None:
         scores.append(score(name, kind, sequence, image, share, arguments.weights))
         print(scores[-1], flush=True)
         (arguments.output / "conus.md").write_text(table(scores), encoding="utf-8")
-        write_scores(scores, arguments.output / "conus.csv")
+        write_csv(arguments.output / "conus.csv", scores)
     print(table(scores))
 
 
@@ -140,14 +140,6 @@ def score(
         float(ours[-1] - theirs[-1]) * slice_mm if theirs[-1] < last else np.nan,
         misread,
     )
-
-
-def write_scores(scores: list[Score], path: Path) -> None:
-    with path.open("w", newline="", encoding="utf-8") as handle:
-        writer = csv.writer(handle, lineterminator="\n")
-        writer.writerow([f.name for f in fields(Score)])
-        for s in scores:
-            writer.writerow([f"{v:.4f}" if isinstance(v, float) else v for v in astuple(s)])
 
 
 def table(scores: list[Score]) -> str:

@@ -10,14 +10,14 @@ chosen for a single scan. A scan that fails scores 0.
 from __future__ import annotations
 
 import argparse
-import csv
 import os
 import time
-from dataclasses import astuple, dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import SimpleITK as sitk
+from score_files import write_csv
 
 import SpinalCordSegLib as scs
 from SpinalCordSegLib.evaluation.metrics import (
@@ -73,10 +73,7 @@ def main() -> None:
     scores = [score(*scan, arguments.weights, arguments.threshold) for scan in SCANS]
     arguments.output.mkdir(parents=True, exist_ok=True)
     (arguments.output / "cord.md").write_text(table(scores), encoding="utf-8")
-    with (arguments.output / "cord.csv").open("w", newline="", encoding="utf-8") as handle:
-        writer = csv.writer(handle, lineterminator="\n")
-        writer.writerow([field.name for field in fields(Score)])
-        writer.writerows(astuple(s) for s in scores)
+    write_csv(arguments.output / "cord.csv", scores)
     print(table(scores))
 
 

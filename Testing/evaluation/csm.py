@@ -11,15 +11,15 @@ method is a function of `METHODS`: another one becomes another row of every scan
 from __future__ import annotations
 
 import argparse
-import csv
 import os
 import time
 from collections.abc import Callable
-from dataclasses import astuple, dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import SimpleITK as sitk
+from score_files import write_csv
 
 import SpinalCordSegLib as scs
 from SpinalCordSegLib.images import array_from, to_network_order
@@ -102,10 +102,7 @@ def main() -> None:
     arguments.output.mkdir(parents=True, exist_ok=True)
     text = table(scores)
     (arguments.output / "csm.md").write_text(text, encoding="utf-8")
-    with (arguments.output / "csm.csv").open("w", newline="", encoding="utf-8") as handle:
-        writer = csv.writer(handle, lineterminator="\n")
-        writer.writerow([field.name for field in fields(Score)])
-        writer.writerows(astuple(s) for s in scores)
+    write_csv(arguments.output / "csm.csv", scores)
     print(text)
 
 

@@ -11,14 +11,14 @@ the published procedure.
 from __future__ import annotations
 
 import argparse
-import csv
 import os
 import time
-from dataclasses import astuple, dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import SimpleITK as sitk
+from score_files import write_csv
 
 import SpinalCordSegLib as scs
 from SpinalCordSegLib.images import array_from, to_network_order
@@ -78,11 +78,7 @@ def main() -> None:
     arguments.output.mkdir(parents=True, exist_ok=True)
     text = table(scores)
     (arguments.output / "gray_matter.md").write_text(text, encoding="utf-8")
-    path = arguments.output / "gray_matter.csv"
-    with path.open("w", newline="", encoding="utf-8") as handle:
-        writer = csv.writer(handle, lineterminator="\n")
-        writer.writerow([field.name for field in fields(Score)])
-        writer.writerows(astuple(s) for s in scores)
+    write_csv(arguments.output / "gray_matter.csv", scores)
     print(text)
 
 

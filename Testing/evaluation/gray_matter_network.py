@@ -10,15 +10,15 @@ random: neither parameters nor time depend on them.
 from __future__ import annotations
 
 import argparse
-import csv
 import os
 import statistics
 import time
 from collections.abc import Callable
-from dataclasses import astuple, dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
+from score_files import write_csv
 from torch import nn
 
 from SpinalCordSegLib.networks import ASPP, UNet2d
@@ -73,11 +73,7 @@ def main() -> None:
     arguments.output.mkdir(parents=True, exist_ok=True)
     text = page(rows, os.getloadavg()[0])
     (arguments.output / "gray_matter_network.md").write_text(text, encoding="utf-8")
-    path = arguments.output / "gray_matter_network.csv"
-    with path.open("w", newline="", encoding="utf-8") as handle:
-        writer = csv.writer(handle, lineterminator="\n")
-        writer.writerow([field.name for field in fields(Row)])
-        writer.writerows(astuple(row) for row in rows)
+    write_csv(arguments.output / "gray_matter_network.csv", rows)
     print(text)
 
 

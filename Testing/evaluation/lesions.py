@@ -10,16 +10,16 @@ the one that made the training's lesions. Centerline and cord are found with the
 from __future__ import annotations
 
 import argparse
-import csv
 import os
 from collections.abc import Sequence
-from dataclasses import astuple, dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import SimpleITK as sitk
 from numpy.typing import NDArray
 from scipy import ndimage
+from score_files import write_csv
 
 import SpinalCordSegLib as scs
 from SpinalCordSegLib.evaluation.lesions import count_lesions
@@ -91,7 +91,7 @@ def main() -> None:
             scores += score(scan, contrast, draw, chosen, arguments.cord, arguments.threshold)
             print(scores[-1], flush=True)
         (arguments.output / "lesions.md").write_text(table(scores), encoding="utf-8")
-        write_scores(scores, arguments.output / "lesions.csv")
+        write_csv(arguments.output / "lesions.csv", scores)
     print(table(scores))
 
 
@@ -224,14 +224,6 @@ def published(contrast: str) -> LoadedWeights:
     """Return the published weights for a contrast."""
     name = PUBLISHED[contrast.split()[0]]
     return load_weights(SHARED / "weights" / f"{name}.h5")
-
-
-def write_scores(scores: list[Score], path: Path) -> None:
-    with path.open("w", newline="", encoding="utf-8") as handle:
-        writer = csv.writer(handle, lineterminator="\n")
-        writer.writerow([f.name for f in fields(Score)])
-        for s in scores:
-            writer.writerow([f"{v:.4f}" if isinstance(v, float) else v for v in astuple(s)])
 
 
 def table(scores: list[Score]) -> str:

@@ -10,10 +10,9 @@ writes ``Testing/evaluation/levelset.md`` and ``levelset.csv``. A method is an e
 from __future__ import annotations
 
 import argparse
-import csv
 import os
 from collections.abc import Callable, Iterator
-from dataclasses import astuple, dataclass, fields, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +20,7 @@ import SimpleITK as sitk
 import torch
 from numpy.typing import NDArray
 from scipy import ndimage
+from score_files import write_csv
 
 import SpinalCordSegLib as scs
 from SpinalCordSegLib.images import array_from, image_from, restore_grid, to_network_order
@@ -100,13 +100,7 @@ def main() -> None:
     text = table(scores)
     arguments.output.mkdir(parents=True, exist_ok=True)
     (arguments.output / "levelset.md").write_text(text, encoding="utf-8")
-    with (arguments.output / "levelset.csv").open("w", newline="", encoding="utf-8") as handle:
-        writer = csv.writer(handle, lineterminator="\n")
-        writer.writerow([field.name for field in fields(Score)])
-        rounded = (
-            replace(s, dice_before=round(s.dice_before, 4), dice=round(s.dice, 4)) for s in scores
-        )
-        writer.writerows(astuple(s) for s in rounded)
+    write_csv(arguments.output / "levelset.csv", scores)
     print(text)
 
 

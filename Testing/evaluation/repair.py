@@ -14,10 +14,9 @@ writes ``repair.csv`` and ``repair.md`` beside this file.
 from __future__ import annotations
 
 import argparse
-import csv
 import os
 from collections.abc import Iterator
-from dataclasses import astuple, dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 
 os.environ.setdefault("ITK_GLOBAL_DEFAULT_THREADER", "Platform")
@@ -25,6 +24,7 @@ os.environ.setdefault("ITK_GLOBAL_DEFAULT_THREADER", "Platform")
 import numpy as np
 import SimpleITK as sitk
 import slicer
+from score_files import write_csv
 from vtkmodules.util.numpy_support import numpy_to_vtk, vtk_to_numpy
 from vtkmodules.vtkCommonDataModel import vtkImageData
 
@@ -111,10 +111,7 @@ def main() -> None:
         name = f"{path.parent.name} {path.name.removesuffix('_cord.nii.gz')}"
         rows += compare(name, sitk.ReadImage(str(path)))
         print(name, len(rows))
-    with (HERE / "repair.csv").open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow([field.name for field in fields(Row)])
-        writer.writerows(map(astuple, rows))
+    write_csv(HERE / "repair.csv", rows)
     (HERE / "repair.md").write_text(_report(rows), encoding="utf-8")
 
 

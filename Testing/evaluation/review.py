@@ -11,10 +11,9 @@ until the weights fail by themselves (``review_spoilers.py``, ``review_images.py
 from __future__ import annotations
 
 import argparse
-import csv
 import zlib
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import astuple, dataclass, fields, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +21,7 @@ import SimpleITK as sitk
 import torch
 from review_images import DEGRADATIONS
 from review_spoilers import SPOILERS, dice, spoil
+from score_files import write_csv
 
 import SpinalCordSegLib as scs
 from SpinalCordSegLib.centerline.curve import Centerline
@@ -103,10 +103,7 @@ def main() -> None:
     torch.set_num_threads(1)
     networks = read_request("default", ("centerline", "cord", "cord_ends")).chosen
     rows = measure(data, lambda name, image, reference: cascade(image, reference, networks))
-    with (HERE / "review.csv").open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow([field.name for field in fields(Row)])
-        writer.writerows(map(astuple, rows))
+    write_csv(HERE / "review.csv", rows)
     (HERE / "review.md").write_text(report(rows), encoding="utf-8")
 
 

@@ -11,10 +11,9 @@ and cord are found end to end. Needs the label maps in the shared folder.
 from __future__ import annotations
 
 import argparse
-import csv
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import astuple, dataclass, fields, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import cv2
@@ -26,6 +25,7 @@ from numpy.typing import NDArray
 FOLDER = Path(__file__).resolve().parent
 sys.path.insert(0, str(FOLDER))
 
+from score_files import write_csv  # noqa: E402
 from synthetic_scans import Look, Volume, as_image, read_atlas, stored_scan  # noqa: E402
 
 import SpinalCordSegLib as scs  # noqa: E402
@@ -90,7 +90,7 @@ def main() -> None:
             pictures = sorted([*pictures, (score.dice, picture)], key=lambda p: p[0])
             pictures = pictures[:_WORST_SHOWN]
             # At once and spine by spine, so that a run that is cut short leaves a table of fewer.
-            write_scores(scores, arguments.output / "robustness.csv")
+            write_csv(arguments.output / "robustness.csv", scores)
             (arguments.output / "robustness.md").write_text(table(scores), encoding="utf-8")
             write_worst([p for _, p in pictures], arguments.output / "robustness_worst.png")
         print(f"{spine + 1} of {arguments.spines} spines", flush=True)
@@ -201,14 +201,6 @@ def write_worst(pictures: list[NDArray[np.uint8]], path: Path) -> None:
     tiles = [*pictures, *empty]
     rows = [np.hstack(tiles[k : k + 2]) for k in range(0, len(tiles), 2)]
     cv2.imwrite(str(path), np.vstack(rows), [cv2.IMWRITE_PNG_COMPRESSION, 9])
-
-
-def write_scores(scores: list[Score], path: Path) -> None:
-    with path.open("w", newline="", encoding="utf-8") as handle:
-        writer = csv.writer(handle, lineterminator="\n")
-        writer.writerow([f.name for f in fields(Score)])
-        for s in scores:
-            writer.writerow([f"{v:.4f}" if isinstance(v, float) else v for v in astuple(s)])
 
 
 def table(scores: list[Score]) -> str:

@@ -11,14 +11,14 @@ millimetre. Slices are made of these by averaging voxels from right to left, of 
 from __future__ import annotations
 
 import argparse
-import csv
 import os
 from collections.abc import Iterator
-from dataclasses import astuple, dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import SimpleITK as sitk
+from score_files import write_csv
 
 import SpinalCordSegLib as scs
 from SpinalCordSegLib.images import array_from, to_network_order
@@ -60,11 +60,7 @@ def main() -> None:
             print(scores[-1], flush=True)
     arguments.output.mkdir(parents=True, exist_ok=True)
     (arguments.output / "sagittal.md").write_text(table(scores), encoding="utf-8")
-    with (arguments.output / "sagittal.csv").open("w", newline="", encoding="utf-8") as handle:
-        writer = csv.writer(handle, lineterminator="\n")
-        writer.writerow([field.name for field in fields(Score)])
-        for s in scores:
-            writer.writerow([f"{v:.4f}" if isinstance(v, float) else v for v in astuple(s)])
+    write_csv(arguments.output / "sagittal.csv", scores)
     print(table(scores))
 
 

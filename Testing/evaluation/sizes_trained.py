@@ -13,12 +13,13 @@ from __future__ import annotations
 
 import argparse
 import csv
-from dataclasses import astuple, dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
 from cord import SCANS, score
+from score_files import write_csv
 from sizes import FOLDER, SHARED, SIZES, Size
 
 from SpinalCordSegLib.training.recipe import train_model
@@ -70,18 +71,20 @@ def trained(size: Size, seed: int, folder: Path) -> Row:
 
 def _keep(row: Row, path: Path) -> None:
     """Put a row into the table, in the place of that of an earlier training like it."""
-    rows = []
-    if path.is_file():
-        with path.open(encoding="utf-8", newline="") as handle:
-            rows = [tuple(entry.values()) for entry in csv.DictReader(handle)]
-    texts = tuple(f"{v:.4f}" if isinstance(v, float) else str(v) for v in astuple(row))
+    rows = [r for r in _read(path) if (r.network, r.seed) != (row.network, row.seed)]
     names = [size.name for size in SIZES]
-    rows = [r for r in rows if r[:2] != texts[:2]] + [texts]
-    rows.sort(key=lambda r: (names.index(r[0]), r[1]))
-    with path.open("w", newline="", encoding="utf-8") as handle:
-        writer = csv.writer(handle, lineterminator="\n")
-        writer.writerow([f.name for f in fields(Row)])
-        writer.writerows(rows)
+    write_csv(path, sorted([*rows, row], key=lambda r: (names.index(r.network), r.seed)))
+
+
+def _read(path: Path) -> list[Row]:
+    """Return the rows of an earlier run; none if there is no file."""
+    if not path.is_file():
+        return []
+    with path.open(encoding="utf-8", newline="") as handle:
+        return [
+            Row(r["network"], int(r["seed"]), int(r["steps"]), float(r["dice"]), float(r["worst"]))
+            for r in csv.DictReader(handle)
+        ]
 
 
 if __name__ == "__main__":

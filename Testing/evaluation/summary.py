@@ -13,10 +13,11 @@ from __future__ import annotations
 import argparse
 import csv
 from collections.abc import Iterator
-from dataclasses import astuple, dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from score_files import write_csv
 
 FOLDER = Path(__file__).resolve().parent
 
@@ -48,12 +49,7 @@ def main() -> None:
     arguments.output.mkdir(parents=True, exist_ok=True)
     text = page(found, [name for name, rows in tables.items() if not rows])
     (arguments.output / "accuracy.md").write_text(text, encoding="utf-8")
-    path = arguments.output / "accuracy.csv"
-    with path.open("w", newline="", encoding="utf-8") as handle:
-        writer = csv.writer(handle, lineterminator="\n")
-        writer.writerow([f.name for f in fields(Figure)])
-        for figure in found:
-            writer.writerow([*astuple(figure)[:-1], f"{figure.value:.4f}"])
+    write_csv(arguments.output / "accuracy.csv", found)
     print(text)
 
 

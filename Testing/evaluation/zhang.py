@@ -11,9 +11,8 @@ given with ``--patches``.
 from __future__ import annotations
 
 import argparse
-import csv
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import astuple, dataclass, fields
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
@@ -22,6 +21,7 @@ import numpy as np
 import torch
 from levelset import FOLDER, Mask, Scan, dice_by_slice, read_scan
 from numpy.typing import NDArray
+from score_files import write_csv
 
 import SpinalCordSegLib as scs
 from SpinalCordSegLib.evaluation.figures import agreement_png
@@ -91,11 +91,7 @@ def main() -> None:
     text = page(scores, edge_detectors(scans, masks), starts(scans))
     arguments.output.mkdir(parents=True, exist_ok=True)
     (arguments.output / "zhang.md").write_text(text, encoding="utf-8")
-    with (arguments.output / "zhang.csv").open("w", newline="", encoding="utf-8") as handle:
-        writer = csv.writer(handle, lineterminator="\n")
-        writer.writerow([field.name for field in fields(Score)])
-        for s in scores:
-            writer.writerow([round(v, 4) if isinstance(v, float) else v for v in astuple(s)])
+    write_csv(arguments.output / "zhang.csv", scores)
     groups = [
         {m: [getattr(s, what) for s in scores if s.method == m] for m in masks[SCANS[0]]}
         for what in ("dice", "hausdorff95_mm")
