@@ -126,6 +126,9 @@ class BatchSection:
             self._status.fail(failure)
         else:
             self._run.follow(run)
+            # The next session of Slicer begins with them.
+            self._ui.scansPathLineEdit.addCurrentPathToHistory()
+            self._ui.batchResultsPathLineEdit.addCurrentPathToHistory()
 
     def _finished(self, outcome: BatchOutcome | None, failure: Failure | None) -> None:
         if outcome is not None:

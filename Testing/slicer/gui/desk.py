@@ -86,6 +86,7 @@ class Desk:
         settle()
         for name in [name for name in sys.modules if name.split(".")[0] in _OWN]:
             del sys.modules[name]
+        ctk_widgets.LAST_PATHS.clear()
         self.scene.Clear(True)
 
 

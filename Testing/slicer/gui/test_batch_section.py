@@ -88,6 +88,16 @@ def test_a_batch_gets_what_was_chosen(ready: Any, runs: list[FakeRun], tmp_path:
     assert (asked["device"], asked["retryFailed"]) == ("auto", True)
 
 
+def test_the_folders_of_a_batch_are_there_again_in_the_next_session(
+    ready: Any, runs: list[FakeRun], desk: Desk, tmp_path: Path
+) -> None:
+    assert desk.panel().ui.scansPathLineEdit.currentPath == ""
+    press(ready.ui.batchRunButton)
+    ui = desk.panel().ui
+    assert ui.scansPathLineEdit.currentPath == str(tmp_path / "scans")
+    assert ui.batchResultsPathLineEdit.currentPath == str(tmp_path / "results")
+
+
 def test_a_batch_is_shown_while_it_goes_on_beside_a_scan(
     ready: Any, runs: list[FakeRun], desk: Desk
 ) -> None:

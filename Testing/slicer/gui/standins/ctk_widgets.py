@@ -91,6 +91,10 @@ class ctkCollapsibleButton(QtWidgets.QWidget):  # noqa: N801
         painter.drawText(22, 16, self._text)
 
 
+LAST_PATHS: dict[str, str] = {}
+"""What the application's settings keep of path widgets, by their key."""
+
+
 class ctkPathLineEdit(QtWidgets.QWidget):  # noqa: N801
     """A path, and a button that asks for one."""
 
@@ -102,7 +106,7 @@ class ctkPathLineEdit(QtWidgets.QWidget):  # noqa: N801
     def __init__(self, parent: Any = None) -> None:
         super().__init__(parent)
         self._filters: list[str] = []
-        self._kinds = 0
+        self._kinds, self._key = 0, ""
         layout = QtWidgets.QHBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         self._edit = QtWidgets.QLineEdit()
@@ -135,6 +139,20 @@ class ctkPathLineEdit(QtWidgets.QWidget):  # noqa: N801
         self._kinds = kinds
 
     filters = QtCore.Property(int, _get_kinds, _set_kinds)
+
+    def _get_key(self) -> str:
+        return self._key
+
+    def _set_key(self, key: str) -> None:
+        self._key = key
+        if key in LAST_PATHS and not value_of(self, "currentPath"):
+            self._set_path(LAST_PATHS[key])
+
+    settingKey = QtCore.Property(str, _get_key, _set_key)
+
+    def addCurrentPathToHistory(self) -> None:
+        """Keep the path for the next widget with this key."""
+        LAST_PATHS[self._key] = value_of(self, "currentPath")
 
 
 for _kind in (ctkCollapsibleButton, ctkPathLineEdit):
