@@ -130,22 +130,6 @@ def to_network_order(image: sitk.Image) -> sitk.Image:
     return ordered
 
 
-def stored_slices(image: sitk.Image) -> NDArray[np.int64]:
-    """Return for each axial slice in network order its index in the image as it is stored."""
-    ordered = to_network_order(image)
-    last = ordered.GetSize()[2] - 1
-    if last == 0:
-        return np.zeros(1, int)
-    ends = [
-        image.TransformPhysicalPointToContinuousIndex(
-            ordered.TransformIndexToPhysicalPoint((0, 0, k))
-        )
-        for k in (0, last)
-    ]
-    axis = int(np.argmax(np.abs(np.subtract(ends[1], ends[0]))))
-    return np.rint(np.linspace(ends[0][axis], ends[1][axis], last + 1)).astype(int)
-
-
 def restore_grid(image: sitk.Image, original: sitk.Image) -> sitk.Image:
     """Return an image on a flipped and permuted grid, such as the network order, as on `original`.
 

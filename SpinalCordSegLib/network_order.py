@@ -7,6 +7,7 @@ does.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -74,6 +75,25 @@ def network_slices(image: sitk.Image) -> sitk.Image:
     column = sitk.Image([1, 1, image.GetSize()[order[2]]], sitk.sitkUInt8)
     place_in_network_order(column, image)
     return column
+
+
+def stored_slices(image: sitk.Image) -> NDArray[np.int64]:
+    """Return for each axial slice in network order its index in the 3D image as it is stored."""
+    order, forwards = _axes(image)
+    indices = np.arange(image.GetSize()[order[2]], dtype=np.int64)
+    return indices if forwards[2] else indices[::-1]
+
+
+def axial_axis(direction: Sequence[float]) -> int:
+    """Return the stored axis nearest to superior-inferior: what slices are counted along.
+
+    Parameters
+    ----------
+    direction : sequence of 9 float
+        Of a 3D image, as SimpleITK has it.
+    """
+    code = sitk.DICOMOrientImageFilter.GetOrientationFromDirectionCosines(direction)
+    return next(axis for axis, letter in enumerate(code) if letter in "IS")
 
 
 def place_in_network_order(target: sitk.Image, image: sitk.Image) -> None:

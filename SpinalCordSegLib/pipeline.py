@@ -21,12 +21,13 @@ from .choice import ContrastChoice, Request, choose_contrast, load_by_contrast, 
 from .contrasts import CONTRASTS
 from .device import DEVICES, choose_device
 from .errors import InvalidArgument
-from .images import array_from, check_image, stored_slices, to_network_order
+from .images import array_from, check_image, to_network_order
 from .labels import STRUCTURES, label_named
 from .levelset import REFINEMENTS
 from .measurement.contrast import ContrastGuess, detect_contrast
 from .measurement.gray_matter import has_gray_matter_contrast
 from .measurement.review import ReviewItem, doubtful_slices, worst_first
+from .network_order import stored_slices
 from .progress import Progress, part_of
 from .result import Result
 from .segmentation import METHODS

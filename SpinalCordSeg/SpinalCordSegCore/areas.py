@@ -84,9 +84,10 @@ def slice_areas(masks: Mapping[str, Mask], curve: Floats, grid: Grid) -> SliceAr
     grid : Grid
     """
     from SpinalCordSegLib.centerline.curve import Centerline
-    from SpinalCordSegLib.images import array_from, stored_slices, to_network_order
+    from SpinalCordSegLib.images import array_from, to_network_order
     from SpinalCordSegLib.measurement.course import course_along, whole_slices
     from SpinalCordSegLib.measurement.course import slice_areas as areas_of
+    from SpinalCordSegLib.network_order import stored_slices
 
     images = {name: _image_of(mask, grid) for name, mask in masks.items()}
     numbers = stored_slices(next(iter(images.values())))

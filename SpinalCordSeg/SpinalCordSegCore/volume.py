@@ -48,12 +48,9 @@ class Grid:
     @property
     def axialAxis(self) -> int:
         """The axis nearest to superior-inferior: what slices are counted along."""
-        import SimpleITK as sitk
+        from SpinalCordSegLib.network_order import axial_axis
 
-        code = sitk.DICOMOrientImageFilter.GetOrientationFromDirectionCosines(
-            self.direction.ravel().tolist()
-        )
-        return next(axis for axis, letter in enumerate(code) if letter in "IS")
+        return axial_axis(self.direction.ravel().tolist())
 
     def to_index(self, points: Floats) -> Floats:
         """Return the continuous voxel index (N, 3) of points (N, 3), mm, LPS."""

@@ -14,6 +14,7 @@ from scipy.sparse import linalg
 
 from ..errors import InvalidArgument
 from ..images import array_from, image_from
+from ..network_order import axial_axis
 
 Mask = NDArray[np.bool_]
 Floats = NDArray[np.float64]
@@ -69,7 +70,7 @@ def repair_slices(mask: sitk.Image, slices: Sequence[int]) -> RepairedMask:
     InvalidArgument
         If there is no such slice.
     """
-    axis = axial_axis(mask)
+    axis = axial_axis(mask.GetDirection())
     spacing = mask.GetSpacing()[axis]
     repaired, done, skipped = repair_array(array_from(mask) > 0, slices, axis, spacing)
     return RepairedMask(image_from(repaired, mask), done, skipped)
@@ -127,12 +128,6 @@ def repair_array(
         layers[:, :, k] = False
         layers[:, :, k][box] = mixed
     return result, tuple(done), tuple(k for k in bad if k not in done)
-
-
-def axial_axis(image: sitk.Image) -> int:
-    """Return the axis of an image that is nearest to superior-inferior."""
-    code = sitk.DICOMOrientImageFilter.GetOrientationFromDirectionCosines(image.GetDirection())
-    return next(axis for axis, letter in enumerate(code) if letter in "IS")
 
 
 def _weights(k: int, near: Sequence[int], low: int, high: int, slice_mm: float) -> Floats:

@@ -11,7 +11,8 @@ import SimpleITK as sitk
 from numpy.typing import NDArray
 
 from ..errors import InvalidArgument
-from ..images import check_image, stored_slices
+from ..images import check_image
+from ..network_order import stored_slices
 from .centerline import errors_mm, localised, mean_squared_error_mm2, slice_centres
 from .gray_matter_challenge import challenge_metrics
 from .grids import Spacing, masks_on_one_grid

@@ -15,15 +15,9 @@ from torch import Tensor
 
 from ..device import choose_device
 from ..errors import InvalidArgument, InvalidImage
-from ..images import (
-    array_from,
-    check_image,
-    image_from,
-    restore_grid,
-    stored_slices,
-    to_network_order,
-)
+from ..images import array_from, check_image, image_from, restore_grid, to_network_order
 from ..measurement.review import ReviewItem
+from ..network_order import stored_slices
 from . import REFINEMENTS
 from .crops import Crops, crops_around, paste, sample
 from .drlse import Forces, drlse

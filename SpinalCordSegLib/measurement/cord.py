@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from ..centerline.curve import Centerline
 from ..errors import InvalidArgument, InvalidImage
-from ..images import stored_slices
+from ..network_order import stored_slices
 from .course import Course, course_along, course_through, landmark_along, whole_slices
 from .definitions import SECTION_MEASURES
 from .masks import Mask, binary_mask, label_array, on_grid, title_of

@@ -15,7 +15,8 @@ import SimpleITK as sitk
 from ..errors import InvalidArgument, InvalidImage
 from ..evaluation.pairs import mask_name
 from ..field_of_view import crop_to_content
-from ..images import array_from, read_image, stored_slices, to_network_order
+from ..images import array_from, read_image, to_network_order
+from ..network_order import stored_slices
 from ..result_files import SUFFIXES, stem_of
 
 LABEL_NAMES = {"cord": "SC", "gray_matter": "GM", "lesion": "lesion"}

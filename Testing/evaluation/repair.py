@@ -28,8 +28,9 @@ from score_files import write_csv
 from vtkmodules.util.numpy_support import numpy_to_vtk, vtk_to_numpy
 from vtkmodules.vtkCommonDataModel import vtkImageData
 
-from SpinalCordSegLib.correction.repair import axial_axis, repair_array
+from SpinalCordSegLib.correction.repair import repair_array
 from SpinalCordSegLib.images import array_from
+from SpinalCordSegLib.network_order import axial_axis
 
 HERE = Path(__file__).resolve().parent
 GAPS = (1, 3, 5)
@@ -67,7 +68,7 @@ def contour_interpolator(mask: np.ndarray, axis: int) -> np.ndarray:
 
 def compare(name: str, image: sitk.Image) -> Iterator[Row]:
     """Yield a row for each gap of one mask."""
-    axis = axial_axis(image)
+    axis = axial_axis(image.GetDirection())
     slice_mm = image.GetSpacing()[axis]
     layers = _cropped(np.moveaxis(array_from(image) > 0, axis, 2))
     present = np.flatnonzero(layers.any(axis=(0, 1)))

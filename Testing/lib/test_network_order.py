@@ -9,7 +9,13 @@ import SimpleITK as sitk
 from scipy.spatial.transform import Rotation
 
 from SpinalCordSegLib.images import array_from, to_network_order
-from SpinalCordSegLib.network_order import network_slices, network_view, paste
+from SpinalCordSegLib.network_order import (
+    axial_axis,
+    network_slices,
+    network_view,
+    paste,
+    stored_slices,
+)
 
 
 def oblique(orientation: str) -> sitk.Image:
@@ -59,3 +65,20 @@ def test_view_and_geometry_are_those_of_the_reoriented_image(orientation: str) -
     assert geometry.GetSize() == (1, 1, ordered.GetSize()[2])
     for property_of in (sitk.Image.GetOrigin, sitk.Image.GetSpacing, sitk.Image.GetDirection):
         assert np.allclose(property_of(geometry), property_of(ordered))
+
+
+@pytest.mark.parametrize("orientation", ORIENTATIONS)
+@pytest.mark.parametrize("slices", [1, 4])
+def test_slices_are_counted_as_they_are_stored(orientation: str, slices: int) -> None:
+    image = oblique(orientation)
+    axis = axial_axis(image.GetDirection())
+    region = [slice(None)] * 3
+    region[axis] = slice(0, slices)
+    image = image[tuple(region)]
+    stored = sitk.GetArrayFromImage(image).transpose()
+    ordered = array_from(to_network_order(image))
+    numbers = stored_slices(image)
+    assert sorted(numbers) == list(range(slices))
+    for row, number in enumerate(numbers):
+        same = np.take(stored, number, axis=axis).ravel(), ordered[:, :, row].ravel()
+        assert np.array_equal(*map(np.sort, same))

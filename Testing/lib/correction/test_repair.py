@@ -14,8 +14,8 @@ import pytest
 import SimpleITK as sitk
 
 import SpinalCordSegLib as scs
-from SpinalCordSegLib.correction.repair import axial_axis
 from SpinalCordSegLib.errors import InvalidArgument
+from SpinalCordSegLib.network_order import axial_axis
 
 SIZE = (40, 40, 15)
 
@@ -121,13 +121,13 @@ def test_a_slice_that_is_not_there() -> None:
 
 
 def test_the_axial_axis() -> None:
-    assert axial_axis(_image(_cylinder(), "LPS")) == 2
-    assert axial_axis(_image(_cylinder(), "PIR")) == 1
+    assert axial_axis(_image(_cylinder(), "LPS").GetDirection()) == 2
+    assert axial_axis(_image(_cylinder(), "PIR").GetDirection()) == 1
 
 
 def test_a_real_cord_keeps_its_shape(shared: Path) -> None:
     mask = sitk.ReadImage(str(shared / "data/subj-a/t2w_cord.nii.gz"))
-    axis = axial_axis(mask)
+    axis = axial_axis(mask.GetDirection())
     layers = np.moveaxis(sitk.GetArrayFromImage(mask).transpose() > 0, axis, 0)
     present = np.flatnonzero(layers.any(axis=(1, 2)))
     middle = int(present[present.size // 2])
