@@ -24,6 +24,9 @@ from .headers.dicom import series_files
 from .headers.nifti import count_non_finite
 from .network_order import network_view, place_in_network_order
 
+# Of a map with a label for each lesion or vertebra; a scan has many more.
+_MOST_LABELS = 200
+
 _SCALARS = {
     sitk.sitkUInt8,
     sitk.sitkInt8,
@@ -173,6 +176,34 @@ def restore_grid(image: sitk.Image, original: sitk.Image) -> sitk.Image:
 def array_from(image: sitk.Image) -> NDArray[Any]:
     """Return the voxels of an image as an array (X, Y, Z), in the order of its own axes."""
     return sitk.GetArrayFromImage(image).transpose()
+
+
+def label_values(values: NDArray[Any], name: str) -> NDArray[Any]:
+    """Return the values other than 0 of a mask or a label map.
+
+    Parameters
+    ----------
+    values : ndarray
+    name : str
+        What an error calls them.
+
+    Raises
+    ------
+    InvalidImage
+        If these are no labels: fractions, or as many different ones as a scan has.
+    """
+    found = np.unique(values[values != 0])
+    if found.dtype.kind == "f" and not np.array_equal(found, np.rint(found)):
+        raise InvalidImage(
+            f"{name} holds fractions, as a map of probabilities does, and not labels",
+            "give a mask, for instance of what is above 0.5",
+        )
+    if found.size > _MOST_LABELS:
+        raise InvalidImage(
+            f"{name} holds {found.size} different values, as a scan does, and not labels",
+            "give a mask",
+        )
+    return found
 
 
 def image_from(array: NDArray[Any], like: sitk.Image) -> sitk.Image:

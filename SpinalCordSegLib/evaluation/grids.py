@@ -11,7 +11,7 @@ import SimpleITK as sitk
 from numpy.typing import NDArray
 
 from ..errors import InvalidImage
-from ..images import array_from, check_image, to_network_order
+from ..images import array_from, check_image, label_values, to_network_order
 
 Mask = NDArray[np.bool_]
 Spacing = tuple[float, float, float]
@@ -19,8 +19,6 @@ Spacing = tuple[float, float, float]
 # Files round what they say of the geometry; a tenth of a voxel moves no voxel to its neighbour.
 _TOLERANCE_VOXELS = 0.1
 
-# Of a map with a label for each lesion or vertebra; a scan has many more.
-_MOST_LABELS = 200
 
 _REMEDY = (
     "evaluate it on the grid of the image it was made from, or resample it onto the reference's "
@@ -118,17 +116,7 @@ def _sizes(mask: sitk.Image, reference: sitk.Image) -> str:
 
 
 def _inside(values: NDArray[np.generic], label: int | None, name: str, option: str) -> Mask:
-    found = np.unique(values[values != 0])
-    if found.dtype.kind == "f" and not np.array_equal(found, np.rint(found.astype(float))):
-        raise InvalidImage(
-            f"{name} holds fractions, as a map of probabilities does, and not labels",
-            "give a mask, for instance of what is above 0.5",
-        )
-    if found.size > _MOST_LABELS:
-        raise InvalidImage(
-            f"{name} holds {found.size} different values, as a scan does, and not labels",
-            "give a mask",
-        )
+    found = label_values(values, name)
     if label is not None:
         return np.asarray(values == label)
     if found.size > 1:

@@ -13,7 +13,14 @@ from numpy.typing import NDArray
 
 from ..errors import InvalidImage
 from ..headers import check_file
-from ..images import array_from, check_image, image_from, read_image, to_network_order
+from ..images import (
+    array_from,
+    check_image,
+    image_from,
+    label_values,
+    read_image,
+    to_network_order,
+)
 from ..labels import LABELS, label_named
 
 Mask = NDArray[np.bool_]
@@ -21,8 +28,6 @@ Mask = NDArray[np.bool_]
 # Files round what they say of the geometry: two masks of one scan were 0.11 voxels apart. A quarter
 # moves no voxel to its neighbour.
 _TOLERANCE_VOXELS = 0.25
-# Of a map with a label for each structure or vertebra; a scan has many more.
-_MOST_LABELS = 200
 
 
 def read_masks(path: str | Path, image: sitk.Image | None = None) -> dict[str, sitk.Image]:
@@ -76,7 +81,7 @@ def masks_of_labels(labels: sitk.Image, name: str = "the label map") -> dict[str
         If it holds fractions, or several values that are not ours.
     """
     values = array_from(labels)
-    found = _labels_in(values, name)
+    found = label_values(values, name)
     masks = {"cord": values != 0}
     if found.size > 1:
         known = {label.value: label.name for label in LABELS if label.value}
@@ -100,7 +105,7 @@ def binary_mask(mask: sitk.Image, name: str) -> tuple[Mask, sitk.Image]:
     """
     ordered = to_network_order(check_image(mask, name, allow_constant=True))
     values = array_from(ordered)
-    found = _labels_in(values, name)
+    found = label_values(values, name)
     if found.size > 1:
         listed = ", ".join(f"{value:g}" for value in found[:6])
         raise InvalidImage(
@@ -119,7 +124,7 @@ def label_array(labels: sitk.Image, grid: sitk.Image, name: str) -> NDArray[np.i
         If it lies on another grid, or holds no labels.
     """
     values = on_grid(labels, grid, name)
-    _labels_in(values, name)
+    label_values(values, name)
     return np.rint(values).astype(np.int64)
 
 
@@ -171,22 +176,6 @@ def _corners_apart(part: sitk.Image, whole: sitk.Image, start: tuple[int, int, i
         )
         for corner in corners
     )
-
-
-def _labels_in(values: NDArray[Any], name: str) -> NDArray[Any]:
-    """Return the values other than 0, refusing those that are no labels."""
-    found = np.unique(values[values != 0])
-    if found.dtype.kind == "f" and not np.array_equal(found, np.rint(found)):
-        raise InvalidImage(
-            f"{name} holds fractions, as a map of probabilities does, and not labels",
-            "give a mask, for instance of what is above 0.5",
-        )
-    if found.size > _MOST_LABELS:
-        raise InvalidImage(
-            f"{name} holds {found.size} different values, as a scan does, and not labels",
-            "give a mask",
-        )
-    return found
 
 
 def _read_segmentation(path: Path) -> dict[str, sitk.Image]:
