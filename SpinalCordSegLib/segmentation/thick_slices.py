@@ -7,6 +7,8 @@ fine voxels too is less good at telling how much of them. Gros 2019 has one netw
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import SimpleITK as sitk
 
 from ..images import to_network_order
@@ -22,5 +24,16 @@ _LEAST_RATIO = 1.5
 
 def in_thick_sagittal_slices(image: sitk.Image) -> bool:
     """Tell whether an image, 3D in any orientation, was taken in thick sagittal slices."""
-    right_left, *in_slice = to_network_order(image).GetSpacing()
+    return is_thick_sagittal(to_network_order(image).GetSpacing())
+
+
+def is_thick_sagittal(voxel_mm: Sequence[float]) -> bool:
+    """Tell whether voxels are those of thick sagittal slices.
+
+    Parameters
+    ----------
+    voxel_mm : (x, y, z)
+        X right to left, Y posterior to anterior, Z inferior to superior.
+    """
+    right_left, *in_slice = voxel_mm
     return bool(right_left >= _LEAST_MM and right_left >= _LEAST_RATIO * max(in_slice))

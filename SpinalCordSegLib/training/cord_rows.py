@@ -12,6 +12,7 @@ import torch
 from ..networks import for_prediction
 from ..segmentation.cord_ends import COARSER, seen_from_afar
 from ..segmentation.patches import predict_along
+from ..segmentation.thick_slices import CORD_SAGITTAL, is_thick_sagittal
 from ..weights import load_weights
 from .acquisition import (
     ANY_SEQUENCE,
@@ -114,6 +115,9 @@ def _outlined_spine(
     fine_mm = [s / COARSER for s in spacing_mm]
     sequences = _sequences(seeded((*seed, 1)))
     image, cord = synthetic_sample(atlas, seed, fine, fine_mm, ranges, ("cord",), sequences)
+    if sequences.voxel_mm and is_thick_sagittal(sequences.voxel_mm):
+        # What outlines such scans.
+        outlined_by = CORD_SAGITTAL
     values = image[0].cpu().numpy()
     values[values == 0] = np.nan
     views = seen_from_afar(values, _outline(values, outlined_by, str(atlas.tissue.device)))

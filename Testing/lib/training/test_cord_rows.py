@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from SpinalCordSegLib.errors import InvalidArgument
+from SpinalCordSegLib.training import cord_rows
 from SpinalCordSegLib.training.anatomy import AnatomyRange, AtlasTensors, sample_anatomy
 from SpinalCordSegLib.training.configuration import TrainingConfiguration, read_configuration
 from SpinalCordSegLib.training.cord_rows import changed, straight_spine
@@ -16,7 +17,7 @@ from SpinalCordSegLib.training.export import export_weights
 from SpinalCordSegLib.training.pathology import HEALTHY
 from SpinalCordSegLib.training.randomness import seeded
 from SpinalCordSegLib.training.trainer import train
-from SpinalCordSegLib.weights import load_weights
+from SpinalCordSegLib.weights import LoadedWeights, load_weights
 
 TINY = ["batch=2", "steps=3", "images.count=3", "patch_voxels=[32, 32, 16]"]
 TINY += ["parameters.encoder=[2, 2]", "parameters.features=3"]
@@ -54,6 +55,24 @@ def test_away_from_the_ends_nearly_every_slice_has_cord(atlas: AtlasTensors) -> 
         answers = torch.cat([straight_spine(atlas, chosen, i)[1][0, 0, 0] for i in range(12)])
         shares.append(float(answers.nanmean()))
     assert shares[0] > 0.95 > 0.9 > shares[1]
+
+
+def test_a_spine_is_outlined_by_the_weights_that_outline_such_scans(
+    atlas: AtlasTensors, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    named: list[str] = []
+
+    def load(name: str) -> LoadedWeights:
+        named.append(name)
+        return load_weights(name)
+
+    monkeypatch.setattr(cord_rows, "load_weights", load)
+    chosen = read_configuration("cord_ends", changes=[*TINY, "images.count=12", "seed=5"])
+    for place in range(12):
+        straight_spine(atlas, chosen, place)
+    # A little less than half of the spines are in thick sagittal slices.
+    assert {"cord", "cord_sagittal"} == set(named)
+    assert 2 <= named.count("cord_sagittal") <= 8
 
 
 def test_the_same_place_gives_the_same_spine(
