@@ -68,13 +68,6 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 0
 
 
-class _Parser(argparse.ArgumentParser):
-    """Reports a wrong argument as the library reports any other mistake."""
-
-    def error(self, message: str) -> NoReturn:
-        raise InvalidArgument(message, f"see `{self.prog} --help`")
-
-
 def command_parser() -> argparse.ArgumentParser:
     """Return the parser of all commands; ``run`` of what it parses is the command to run."""
     parser = _Parser(
@@ -100,6 +93,13 @@ def command_parser() -> argparse.ArgumentParser:
     ):
         add_command(commands)
     return parser
+
+
+class _Parser(argparse.ArgumentParser):
+    """Reports a wrong argument as the library reports any other mistake."""
+
+    def error(self, message: str) -> NoReturn:
+        raise InvalidArgument(message, f"see `{self.prog} --help`")
 
 
 def _wants_json(argv: Sequence[str]) -> bool:
