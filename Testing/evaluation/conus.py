@@ -77,7 +77,7 @@ class Score:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--weights", nargs="+", default=["default"])
-    parser.add_argument("--spines", type=int, default=16, help="synthetic scans of each end")
+    parser.add_argument("--spines", type=int, default=32, help="synthetic scans of each end")
     parser.add_argument("--atlas", type=Path, help="an .npz file that keeps the atlas between runs")
     parser.add_argument("-o", "--output", type=Path, default=FOLDER)
     arguments = parser.parse_args()
