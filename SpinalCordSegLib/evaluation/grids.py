@@ -19,7 +19,6 @@ Spacing = tuple[float, float, float]
 # Files round what they say of the geometry; a tenth of a voxel moves no voxel to its neighbour.
 _TOLERANCE_VOXELS = 0.1
 
-
 _REMEDY = (
     "evaluate it on the grid of the image it was made from, or resample it onto the reference's "
     "grid by nearest neighbour"

@@ -33,6 +33,7 @@ from SpinalCordSegLib.segmentation.patches import predict_along
 FOLDER = Path(__file__).resolve().parent
 SHARED = Path(os.environ.get("SPINALCORDSEG_SHARED", FOLDER.parents[1].parent / "shared"))
 
+TRAINED_ALIKE = FOLDER / "sizes_trained.csv"
 _SCAN = "subj-a/t2w"
 _REPEATS = 5
 # The 85 k network was trained when it was found that this can be done at all; its figures are of
@@ -98,6 +99,17 @@ class Row:
     dice_alike: float
 
 
+@dataclass(frozen=True)
+class Trained:
+    """One training like the others: Dice over the development scans, end to end, as in use."""
+
+    network: str
+    seed: int
+    steps: int
+    dice: float
+    worst: float
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("-o", "--output", type=Path, default=FOLDER)
@@ -137,6 +149,19 @@ def measure(size: Size) -> Row:
         _dice(size.dice),
         _dice_alike(size.name),
     )
+
+
+def trained_alike() -> list[Trained]:
+    """Return what ``sizes_trained.py`` has trained; nothing if its table is not there."""
+    if not TRAINED_ALIKE.is_file():
+        return []
+    with TRAINED_ALIKE.open(encoding="utf-8", newline="") as handle:
+        return [
+            Trained(
+                r["network"], int(r["seed"]), int(r["steps"]), float(r["dice"]), float(r["worst"])
+            )
+            for r in csv.DictReader(handle)
+        ]
 
 
 def table(rows: list[Row]) -> str:
@@ -277,23 +302,14 @@ def _shown(dice: float) -> str:
 
 def _dice_alike(network: str) -> float:
     """Return the mean over the seeds that ``sizes_trained.py`` has trained."""
-    found = [float(r["dice"]) for r in _trained_alike() if r["network"] == network]
+    found = [r.dice for r in trained_alike() if r.network == network]
     return statistics.mean(found) if found else float("nan")
-
-
-def _trained_alike() -> list[dict[str, str]]:
-    path = FOLDER / "sizes_trained.csv"
-    if not path.is_file():
-        return []
-    with path.open(encoding="utf-8", newline="") as handle:
-        return list(csv.DictReader(handle))
 
 
 def _seeds() -> str:
     """Return the Dice of every training alike."""
     return "; ".join(
-        f"{r['network'].split(':')[0]}, seed {r['seed']}: {float(r['dice']):.3f}"
-        for r in _trained_alike()
+        f"{r.network.split(':')[0]}, seed {r.seed}: {r.dice:.3f}" for r in trained_alike()
     )
 
 

@@ -12,32 +12,19 @@ numbers and learns as ``cord.toml`` says, but for its size and for fewer steps. 
 from __future__ import annotations
 
 import argparse
-import csv
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
 from cord import SCANS, score
 from score_files import write_csv
-from sizes import FOLDER, SHARED, SIZES, Size
+from sizes import SHARED, SIZES, TRAINED_ALIKE, Size, Trained, trained_alike
 
 from SpinalCordSegLib.training.recipe import train_model
 
 STEPS = 1000
 _TRAINED = ("4 filters", "8 filters: shipped", "16 filters")
 _SEEDS = (1, 2)
-
-
-@dataclass(frozen=True)
-class Row:
-    """One training: Dice over the development scans, end to end, at the usual thresholds."""
-
-    network: str
-    seed: int
-    steps: int
-    dice: float
-    worst: float
 
 
 def main() -> None:
@@ -52,10 +39,10 @@ def main() -> None:
             if arguments.network in (None, size.name) and arguments.seed in (None, seed):
                 row = trained(size, seed, arguments.folder)
                 print(row, flush=True)
-                _keep(row, FOLDER / "sizes_trained.csv")
+                _keep(row)
 
 
-def trained(size: Size, seed: int, folder: Path) -> Row:
+def trained(size: Size, seed: int, folder: Path) -> Trained:
     """Train a network, or go on with it, and score it."""
     parts = (f"parameters.{name}={widths}" for name, widths in size.parameters.items())
     weights = train_model(
@@ -66,25 +53,15 @@ def trained(size: Size, seed: int, folder: Path) -> Row:
         progress=lambda _, message: print(message, flush=True),
     )
     values = [score(*scan, [str(weights)], None).dice for scan in SCANS]
-    return Row(size.name, seed, STEPS, float(np.mean(values)), min(values))
+    return Trained(size.name, seed, STEPS, float(np.mean(values)), min(values))
 
 
-def _keep(row: Row, path: Path) -> None:
+def _keep(row: Trained) -> None:
     """Put a row into the table, in the place of that of an earlier training like it."""
-    rows = [r for r in _read(path) if (r.network, r.seed) != (row.network, row.seed)]
+    rows = [r for r in trained_alike() if (r.network, r.seed) != (row.network, row.seed)]
     names = [size.name for size in SIZES]
-    write_csv(path, sorted([*rows, row], key=lambda r: (names.index(r.network), r.seed)))
-
-
-def _read(path: Path) -> list[Row]:
-    """Return the rows of an earlier run; none if there is no file."""
-    if not path.is_file():
-        return []
-    with path.open(encoding="utf-8", newline="") as handle:
-        return [
-            Row(r["network"], int(r["seed"]), int(r["steps"]), float(r["dice"]), float(r["worst"]))
-            for r in csv.DictReader(handle)
-        ]
+    rows = sorted([*rows, row], key=lambda r: (names.index(r.network), r.seed))
+    write_csv(TRAINED_ALIKE, rows)
 
 
 if __name__ == "__main__":
