@@ -19,7 +19,7 @@ from ..errors import UnsupportedWeights, WeightsCorrupt, WeightsMissing
 from .keras_arrays import MOST_BYTES
 from .keras_file import read_keras
 from .registry import PublishedWeights, identify, published_named, published_weights
-from .store import LoadedWeights, assemble, save_weights
+from .store import LoadedWeights, assemble, reading, save_weights
 
 SUPPORTED = ("aspp", "dilated_unet2d", "unet2d", "unet3d")
 
@@ -153,22 +153,13 @@ def set_named(name: str) -> PublishedWeights:
 
 
 def _content(path: Path) -> bytes:
-    try:
+    with reading(path):
         if path.stat().st_size > MOST_BYTES:
             raise WeightsCorrupt(
                 f"{path} is far larger than any published weights",
                 "check that it is the file meant",
             )
         return path.read_bytes()
-    except FileNotFoundError as error:
-        raise WeightsMissing(
-            f"the weights file {path} does not exist", "check its name and folder"
-        ) from error
-    except OSError as error:
-        raise WeightsMissing(
-            f"the weights file {path} cannot be opened ({error.strerror})",
-            "check that it is a file and that you may read it",
-        ) from error
 
 
 def _tensors(arrays: Mapping[str, np.ndarray]) -> dict[str, Any]:
