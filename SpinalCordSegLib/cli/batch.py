@@ -13,7 +13,7 @@ from .values import count, structures_named, weights_named
 
 
 def add_batch(commands: Any) -> None:
-    """Add the command to the program\'s."""
+    """Add the command to the program's."""
     parser = commands.add_parser(
         "batch", allow_abbrev=False, help="many scans: masks, tables, and what failed"
     )

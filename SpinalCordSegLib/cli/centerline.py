@@ -13,7 +13,7 @@ from .values import weights_named
 
 
 def add_centerline(commands: Any) -> None:
-    """Add the command to the program\'s."""
+    """Add the command to the program's."""
     parser = commands.add_parser(
         "centerline", allow_abbrev=False, help="the curve through the cord alone"
     )

@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from ..progress import Reporter, part_of
-from .options import add_progress_option
+from .options import add_output_file_option
 from .values import STRUCTURE_NAMES, label
 
 
 def add_evaluate(commands: Any) -> None:
-    """Add the command to the program\'s."""
+    """Add the command to the program's."""
     parser = commands.add_parser(
         "evaluate", allow_abbrev=False, help="how well masks agree with references"
     )
@@ -36,16 +36,11 @@ def add_evaluate(commands: Any) -> None:
     parser.add_argument(
         "--reference-label", type=label, metavar="N", help="the same for the references"
     )
-    parser.add_argument(
-        "-o",
-        "--output",
-        type=Path,
-        required=True,
-        metavar="FILE.json",
-        help="the result; a table (.csv) and a picture (.png) are written beside it",
+    add_output_file_option(
+        parser,
+        "FILE.json",
+        "the result; a table (.csv) and a picture (.png) are written beside it",
     )
-    parser.add_argument("--overwrite", action="store_true", help="replace results that exist")
-    add_progress_option(parser)
     parser.set_defaults(run=_run)
 
 

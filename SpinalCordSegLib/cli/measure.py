@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from ..progress import Reporter
-from .options import add_progress_option, add_volume_option
+from .options import add_output_file_option, add_volume_option
 from .values import centerline_from, distances, landmark, slices
 
 
 def add_measure(commands: Any) -> None:
-    """Add the command to the program\'s."""
+    """Add the command to the program's."""
     parser = commands.add_parser(
         "measure", allow_abbrev=False, help="areas, diameters and lesions along the cord, as tables"
     )
@@ -57,16 +57,11 @@ def add_measure(commands: Any) -> None:
     parser.add_argument(
         "--vertebrae", type=slices, metavar="A-B,C", help="summarise these levels of --levels"
     )
-    parser.add_argument(
-        "-o",
-        "--output",
-        type=Path,
-        required=True,
-        metavar="FILE.csv",
-        help="a row for each slice; other tables, .json and .png are written beside it",
+    add_output_file_option(
+        parser,
+        "FILE.csv",
+        "a row for each slice; other tables, .json and .png are written beside it",
     )
-    parser.add_argument("--overwrite", action="store_true", help="replace results that exist")
-    add_progress_option(parser)
     parser.set_defaults(run=_run)
 
 

@@ -83,7 +83,14 @@ def add_volume_option(parser: argparse.ArgumentParser) -> None:
 def add_output_options(parser: argparse.ArgumentParser, output_default: Path | None = None) -> None:
     """Add where results go, what they may replace, and the progress."""
     add_folder_option(parser, output_default)
-    parser.add_argument("--overwrite", action="store_true", help="replace results that exist")
+    _add_overwrite_option(parser)
+    add_progress_option(parser)
+
+
+def add_output_file_option(parser: argparse.ArgumentParser, metavar: str, text: str) -> None:
+    """Add the one file that names the results, what they may replace, and the progress."""
+    parser.add_argument("-o", "--output", type=Path, required=True, metavar=metavar, help=text)
+    _add_overwrite_option(parser)
     add_progress_option(parser)
 
 
@@ -108,3 +115,7 @@ def add_progress_option(parser: argparse.ArgumentParser) -> None:
         default="bar",
         help="a bar, JSON lines on standard output, or nothing (default: bar)",
     )
+
+
+def _add_overwrite_option(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--overwrite", action="store_true", help="replace results that exist")

@@ -15,7 +15,7 @@ from .values import slices
 
 
 def add_refine(commands: Any) -> None:
-    """Add the command to the program\'s."""
+    """Add the command to the program's."""
     parser = commands.add_parser(
         "refine", allow_abbrev=False, help="move a cord mask's outline onto the nearest edge"
     )

@@ -12,7 +12,7 @@ from .options import add_progress_option
 
 
 def add_report(commands: Any) -> None:
-    """Add the command to the program\'s."""
+    """Add the command to the program's."""
     parser = commands.add_parser(
         "report", allow_abbrev=False, help="one HTML page to look at every scan of a folder"
     )

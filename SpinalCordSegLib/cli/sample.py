@@ -12,7 +12,7 @@ from .options import add_output_options
 
 
 def add_sample(commands: Any) -> None:
-    """Add the command to the program\'s."""
+    """Add the command to the program's."""
     parser = commands.add_parser("sample", allow_abbrev=False, help="a scan to try this on")
     parser.add_argument(
         "--real", action="store_true", help="fetch a real T2w scan (MIT licence) by its hash"

@@ -13,7 +13,7 @@ from .values import centerline_from, structures_named, weights_named
 
 
 def add_segment(commands: Any) -> None:
-    """Add the command to the program\'s."""
+    """Add the command to the program's."""
     parser = commands.add_parser(
         "segment", allow_abbrev=False, help="the cord's mask and centerline, with a picture"
     )

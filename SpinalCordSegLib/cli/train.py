@@ -22,7 +22,7 @@ MODEL_NAMES = {
 
 
 def add_train(commands: Any) -> None:
-    """Add the command to the program\'s."""
+    """Add the command to the program's."""
     parser = commands.add_parser(
         "train",
         allow_abbrev=False,
