@@ -132,10 +132,7 @@ def write_structures(
 
 def structure_segment(segmentationNode: Any, name: str) -> str | None:
     """Return the id of the segment that holds a structure, if there is one."""
-    for segmentID, segment in segments_of(segmentationNode):
-        if tag_of(segment, RESULT_TAG) == name:
-            return segmentID
-    return None
+    return segment_tagged(segmentationNode, RESULT_TAG, name)
 
 
 def structure_of(segment: Any) -> str | None:
@@ -203,6 +200,14 @@ def tag_of(segment: Any, name: str) -> str:
 
     value = reference("")
     return str(value.get()) if segment.GetTag(name, value) else ""
+
+
+def segment_tagged(segmentationNode: Any, tag: str, value: str = "1") -> str | None:
+    """Return the first segment whose tag has a value, or None."""
+    for segmentID, segment in segments_of(segmentationNode):
+        if tag_of(segment, tag) == value:
+            return segmentID
+    return None
 
 
 def mask_of(segmentationNode: Any, segmentID: str, volumeNode: Any) -> Mask:

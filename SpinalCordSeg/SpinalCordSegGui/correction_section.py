@@ -10,7 +10,7 @@ import slicer
 from slicer.i18n import tr as _
 from SpinalCordSegCore import correction, review
 from SpinalCordSegCore.messages import Failure
-from SpinalCordSegCore.segmentation import segments_of, tag_of
+from SpinalCordSegCore.segmentation import EDITABLE_TAG, segments_of, tag_of
 
 from .shown_slice import shown_slice
 from .slice_list import slice_numbers, slice_text
@@ -156,7 +156,7 @@ class CorrectionSection:
             [
                 segmentID
                 for segmentID, segment in segments_of(segmentationNode)
-                if not tag_of(segment, correction.EDITABLE_TAG)
+                if not tag_of(segment, EDITABLE_TAG)
             ],
         )
         return _("All segments are shown.")
@@ -193,4 +193,4 @@ class CorrectionSection:
 
 def _is_locked(segmentationNode: Any) -> bool:
     segments = [segment for _id, segment in segments_of(segmentationNode)]
-    return any(tag_of(segment, correction.EDITABLE_TAG) for segment in segments)
+    return any(tag_of(segment, EDITABLE_TAG) for segment in segments)
