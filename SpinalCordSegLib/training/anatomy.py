@@ -18,6 +18,7 @@ from .compression import erase_csf
 from .deformation import along_curve, deformed_position
 from .gray_matter_sections import SECTION_SPACING_MM
 from .lesions import draw_lesions
+from .lumbar_enlargement import enlarge_lumbar_cord
 from .metal import distort, extinguish, place_implant
 from .pathology import SOME_ILL, PathologyRates, bend_to_pathology
 from .randomness import Randomness
@@ -154,10 +155,11 @@ def sample_anatomy(
         implant = place_implant(random, shape, spacing_mm)
         position = distort(position, implant, random)
     position, compressed = bend_to_pathology(position, random, rates)
-    index = position / ATLAS_SPACING_MM
-    index[0] += atlas.centre[0]
-    index[1] += atlas.centre[1]
-    index[2] += _random_level(atlas, random, ranges)
+    height = position[2] / ATLAS_SPACING_MM + _random_level(atlas, random, ranges)
+    above_tip_mm = (height - atlas.cord_slices[0]) * ATLAS_SPACING_MM
+    position = enlarge_lumbar_cord(position, above_tip_mm, random)
+    x, y = position[:2] / ATLAS_SPACING_MM
+    index = torch.stack([x + atlas.centre[0], y + atlas.centre[1], height])
     tissue = _look_up_tissue(atlas, random, index)
     cord = _look_up_cord(atlas, tissue, index, spacing_mm)
     if atlas.surroundings is not None and random.chance(0.5):

@@ -51,12 +51,14 @@ def squeeze(
     return moved, degree
 
 
-def resize_cord(position: torch.Tensor, linear: float, reach_mm: float = 6.5) -> torch.Tensor:
+def resize_cord(
+    position: torch.Tensor, linear: float | torch.Tensor, reach_mm: float = 6.5
+) -> torch.Tensor:
     """Thin (atrophy) or swell the cord; the canal keeps its width.
 
     Parameters
     ----------
-    linear : float
+    linear : float or Tensor of float32, (X, Y, Z)
         The cord's width over what it was, above 0.4.
     reach_mm : float
         Where the change has fallen by half; about the canal's radius.

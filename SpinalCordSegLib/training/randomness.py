@@ -32,6 +32,14 @@ class Randomness:
         """Return True with the given probability."""
         return bool(self.scalars.random() < probability)
 
+    def aside(self, low: float, high: float) -> float:
+        """Return a number in [low, high) that leaves all that is drawn later as it was.
+
+        For what the generator learnt to do after networks were trained: the rest of each sample
+        stays.
+        """
+        return float(self.scalars.spawn(1)[0].uniform(low, high))
+
     def noise(self, shape: Sequence[int]) -> torch.Tensor:
         """Return standard normal noise, float32."""
         return torch.randn(tuple(shape), generator=self.fields, device=self.device)
