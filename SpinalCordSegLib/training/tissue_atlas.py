@@ -62,7 +62,7 @@ def build_tissue_atlas(labels_folder: Path) -> TissueAtlas:
     """
     pam50 = labels_folder / "pam50"
     cord = _read(pam50 / "PAM50_cord.nii.gz") > 0
-    sac = (_read(pam50 / "PAM50_csf.nii.gz") > 0) | cord
+    sac = _without_gaps((_read(pam50 / "PAM50_csf.nii.gz") > 0) | cord)
     gray = _read(pam50 / "PAM50_gm.nii.gz")
     white = _read(pam50 / "PAM50_wm.nii.gz")
     template = _read(labels_folder / "pam50_small" / "PAM50_small_t2.nii.gz")
@@ -92,6 +92,17 @@ def build_tissue_atlas(labels_folder: Path) -> TissueAtlas:
 def _read(path: Path) -> np.ndarray:
     image = sitk.DICOMOrient(sitk.ReadImage(str(path), sitk.sitkFloat32), "LAS")
     return sitk.GetArrayFromImage(image).transpose(2, 1, 0)
+
+
+def _without_gaps(sac: np.ndarray) -> np.ndarray:
+    """Fill what lies between the labels of cord and CSF, which do not touch everywhere.
+
+    Left as it is, a voxel or two of background would wrap the cord, of another brightness in each
+    sample: what is outlined then is smaller than what is seen on real images.
+    """
+    plane = ndimage.generate_binary_structure(2, 1)[:, :, None]
+    closed = sac | ndimage.binary_closing(sac, plane)
+    return np.stack([ndimage.binary_fill_holes(slice_) for slice_ in closed.transpose(2, 0, 1)], 2)
 
 
 def _enlarge(template: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:

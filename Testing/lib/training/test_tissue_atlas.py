@@ -6,6 +6,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+from scipy import ndimage
 
 from SpinalCordSegLib.training.tissue_atlas import build_tissue_atlas
 from SpinalCordSegLib.training.tissues import TISSUE_COUNT, Tissue
@@ -24,3 +25,12 @@ def test_the_atlas_has_a_cord_between_a_sac_and_a_brainstem(shared: Path) -> Non
     assert atlas.tissue[x, y, middle] in (Tissue.WHITE_MATTER, Tissue.GRAY_MATTER)
     assert atlas.tissue[x, y, highest + 40] == Tissue.NEURAL
     assert atlas.tissue[x, y + 8, lowest - 60] == Tissue.CSF
+
+
+def test_fluid_touches_the_cord_on_all_sides(shared: Path) -> None:
+    atlas = build_tissue_atlas(shared / "labels")
+    lowest, highest = atlas.cord_slices
+    tissue = atlas.tissue[:, :, lowest : highest - 10]
+    cord = np.isin(tissue, (Tissue.WHITE_MATTER, Tissue.GRAY_MATTER))
+    beside = ndimage.binary_dilation(cord, ndimage.generate_binary_structure(2, 2)[:, :, None])
+    assert (tissue[beside & ~cord] == Tissue.CSF).mean() > 0.999
