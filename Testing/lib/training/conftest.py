@@ -11,7 +11,7 @@ import SimpleITK as sitk
 
 from SpinalCordSegLib.training.anatomy import AtlasTensors, upload
 from SpinalCordSegLib.training.configuration import TrainingConfiguration
-from SpinalCordSegLib.training.tissue_atlas import TissueAtlas
+from SpinalCordSegLib.training.tissue_atlas import TissueAtlas, build_tissue_atlas
 from SpinalCordSegLib.training.tissues import Tissue
 
 
@@ -28,6 +28,12 @@ def atlas() -> AtlasTensors:
     below[np.isin(below, (Tissue.WHITE_MATTER, Tissue.GRAY_MATTER))] = Tissue.CSF
     cord = np.isin(tissue, (Tissue.WHITE_MATTER, Tissue.GRAY_MATTER)).astype(np.uint8) * 255
     return upload(TissueAtlas(tissue, cord, (50.0, 50.0), (80, 299)), "cpu")
+
+
+@pytest.fixture(scope="session")
+def template_atlas(shared: Path) -> TissueAtlas:
+    """The atlas of the real label maps, which takes seconds to build."""
+    return build_tissue_atlas(shared / "labels")
 
 
 @pytest.fixture

@@ -3,15 +3,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 import torch
 
 from SpinalCordSegLib.training.lumbar_enlargement import enlarge_lumbar_cord
 from SpinalCordSegLib.training.randomness import seeded
-from SpinalCordSegLib.training.tissue_atlas import ATLAS_SPACING_MM, build_tissue_atlas
+from SpinalCordSegLib.training.tissue_atlas import ATLAS_SPACING_MM, TissueAtlas
 
 # mm of the straight spine, across and along; the tip of the cord is at 0.
 AXES = (torch.linspace(-15, 15, 61), torch.linspace(-15, 15, 61), torch.linspace(-40, 160, 101))
@@ -67,10 +65,9 @@ def test_what_is_drawn_later_stays() -> None:
     assert random.uniform(0, 1) == seeded((4,)).uniform(0, 1)
 
 
-def test_real_cords_become_as_wide_as_published(shared: Path) -> None:
-    atlas = build_tissue_atlas(shared / "labels")
-    inside = atlas.cord > 127
-    lowest = atlas.cord_slices[0]
+def test_real_cords_become_as_wide_as_published(template_atlas: TissueAtlas) -> None:
+    inside = template_atlas.cord > 127
+    lowest = template_atlas.cord_slices[0]
     # The segment L3, 39 to 50 mm above the tip.
     segment = inside[:, :, lowest + 78 : lowest + 100]
     width_mm = ATLAS_SPACING_MM * segment.any(axis=1).sum(axis=0).mean()
