@@ -97,11 +97,10 @@ def table(rows: list[Row], seconds: float) -> str:
     ]
     lines += [
         "",
-        "What it saw improves, and another person of the same kind of scan. Slices held back gain",
-        "hardly anything between those that it saw and lose hardly anything beyond them; another",
-        "contrast loses a little. What is kept is 60 % the weights it began from: without that,",
-        "slices held back lost up to 0.009, and T1w 0.010. Draw some slices all along the cord, on",
-        "each contrast to be used.",
+        "What it saw improves, and another person of the same kind of scan. Slices held back stay",
+        "as they were, to the noise of one rater. What is kept is 60 % the weights it began from:",
+        "without that, slices held back lost up to 0.009, and T1w 0.010, with weights of before. Draw",
+        "some slices all along the cord, on each contrast to be used.",
         "",
         f"Training took {seconds / 60:.0f} minutes in all, on one thread of a busy machine.",
         "",
