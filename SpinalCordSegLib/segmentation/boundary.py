@@ -2,8 +2,8 @@
 """From which probability on a voxel is cord: it depends on the fluid around.
 
 Of one and the same cord a network sees more where the fluid is darker than the cord, as in T1w
-images, than where it is brighter. The two thresholds that make up for it are set on pairs of scans
-of the same person, without a reference.
+images, than where it is brighter. The two thresholds that make up for it are chosen on the
+development scans, and checked on pairs of scans of the same person, without a reference.
 """
 
 from __future__ import annotations

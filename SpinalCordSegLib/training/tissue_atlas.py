@@ -102,7 +102,8 @@ def _without_gaps(sac: np.ndarray) -> np.ndarray:
     """
     plane = ndimage.generate_binary_structure(2, 1)[:, :, None]
     closed = sac | ndimage.binary_closing(sac, plane)
-    return np.stack([ndimage.binary_fill_holes(slice_) for slice_ in closed.transpose(2, 0, 1)], 2)
+    filled: np.ndarray = ndimage.binary_fill_holes(closed, plane)
+    return filled
 
 
 def _enlarge(template: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:

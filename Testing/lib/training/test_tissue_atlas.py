@@ -10,9 +10,7 @@ from SpinalCordSegLib.training.tissue_atlas import TissueAtlas
 from SpinalCordSegLib.training.tissues import TISSUE_COUNT, Tissue
 
 
-def test_the_atlas_has_a_cord_between_a_sac_and_a_brainstem(
-    template_atlas: TissueAtlas,
-) -> None:
+def test_the_cord_lies_between_a_sac_and_a_brainstem(template_atlas: TissueAtlas) -> None:
     lowest, highest = template_atlas.cord_slices
     assert template_atlas.tissue.max() < TISSUE_COUNT
     areas = (template_atlas.cord > 127).sum(axis=(0, 1)) / 4
@@ -26,9 +24,7 @@ def test_the_atlas_has_a_cord_between_a_sac_and_a_brainstem(
     assert template_atlas.tissue[x, y + 8, lowest - 60] == Tissue.CSF
 
 
-def test_fluid_touches_the_cord_on_all_sides(
-    template_atlas: TissueAtlas,
-) -> None:
+def test_fluid_touches_the_cord_on_all_sides(template_atlas: TissueAtlas) -> None:
     lowest, highest = template_atlas.cord_slices
     tissue = template_atlas.tissue[:, :, lowest : highest - 10]
     cord = np.isin(tissue, (Tissue.WHITE_MATTER, Tissue.GRAY_MATTER))
