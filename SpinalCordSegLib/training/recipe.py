@@ -8,14 +8,12 @@ from dataclasses import replace
 from pathlib import Path
 
 from ..errors import Cancelled, InvalidArgument
-from ..images import read_image
-from ..pipeline import detect_centerline
 from .anatomy import AtlasTensors, upload
 from .configuration import read_configuration
 from .export import export_weights
 from .gray_matter_sections import build_sections
 from .scan_patches import read_scans
-from .surroundings import cluster_surroundings
+from .surroundings import read_surroundings
 from .tissue_atlas import build_tissue_atlas
 from .trainer import train
 
@@ -105,6 +103,8 @@ def train_model(
         raise Cancelled(
             "training was interrupted", f"go on from the checkpoint in {folder} by the same command"
         ) from interrupt
+    if trained.step == 0:
+        report(1.0, "nothing did better on what was held back than the weights it began from")
     path = folder / f"{model}.safetensors"
     export_weights(trained, chosen, path, patches, synthetic=atlas is not None)
     return path
@@ -113,8 +113,6 @@ def train_model(
 def _atlas(
     labels: Path, scans: Sequence[Path], finder: str | Path, device: str, gray_matter: bool
 ) -> AtlasTensors:
-    images = [read_image(path) for path in scans]
-    curves = [detect_centerline(image, finder, device) for image in images]
-    surroundings = cluster_surroundings(zip(images, curves, strict=True)) if images else None
+    surroundings = read_surroundings(scans, finder, device)
     sections = build_sections(labels) if gray_matter else None
     return upload(build_tissue_atlas(labels), device, surroundings, sections)

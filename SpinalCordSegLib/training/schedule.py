@@ -21,7 +21,7 @@ def learning_rate(configuration: TrainingConfiguration, step: int) -> float:
     configuration : TrainingConfiguration
         With its steps as numbers, see :meth:`TrainingConfiguration.with_steps`.
     """
-    warm = min(1.0, (step + 1) / configuration.warm_up)
+    warm = min(1.0, (step + 1) / max(1, configuration.warm_up))
     return configuration.learning_rate * warm * _share(configuration, step)
 
 

@@ -9,7 +9,8 @@ network trained on the atlas alone tells it. No mask of these images is used.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from pathlib import Path
 
 import numpy as np
 import SimpleITK as sitk
@@ -17,13 +18,42 @@ from scipy import ndimage
 from scipy.cluster.vq import kmeans
 
 from ..centerline.curve import Centerline
-from ..images import array_from, to_network_order
+from ..images import array_from, read_image, to_network_order
+from ..pipeline import detect_centerline
 from .tissues import BACKGROUND_CLASSES, Tissue
 
 SURROUNDINGS_SPACING_MM = 1.0
 SURROUNDINGS_SIZE = 240
 
 _SLICE_STEP_MM = 5.0
+
+
+def read_surroundings(scans: Sequence[Path], finder: str | Path, device: str) -> np.ndarray | None:
+    """Read images, find their cords and return what :func:`cluster_surroundings` does.
+
+    Parameters
+    ----------
+    scans : sequence of Path
+    finder : str or Path
+        Centerline weights.
+    device : str
+        Torch device.
+
+    Returns
+    -------
+    ndarray of uint8, (N, X, Y), or None
+        None if there are no scans.
+
+    Raises
+    ------
+    InvalidImage, CordNotFound
+        If a scan cannot be used.
+    """
+    if not scans:
+        return None
+    images = [read_image(path) for path in scans]
+    curves = [detect_centerline(image, finder, device=device) for image in images]
+    return cluster_surroundings(zip(images, curves, strict=True))
 
 
 def cluster_surroundings(scans: Iterable[tuple[sitk.Image, Centerline]]) -> np.ndarray:

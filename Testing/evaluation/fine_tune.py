@@ -4,9 +4,9 @@
     python Testing/evaluation/fine_tune.py
 
 writes ``Testing/evaluation/fine_tune.md``. It runs what ``spinalcordseg train cord --data FOLDER``
-runs, twice: without the masks of the four slices in the middle of subj-e's fourteen, then without
-those of its upper half. What it did not get is scored before and after, end to end: own centerline,
-contrast not told. So are scans of other people, to see what is forgotten.
+runs, four times, each time without the masks of another quarter of subj-e's fourteen slices, and
+once without those of its upper half. What it did not get is scored before and after, end to end:
+own centerline, contrast not told. So are scans of other people, to see what is forgotten.
 """
 
 from __future__ import annotations
@@ -31,7 +31,8 @@ FOLDER = Path(__file__).resolve().parent
 SHARED = Path(os.environ.get("SPINALCORDSEG_SHARED", FOLDER.parents[1].parent / "shared"))
 SCAN = "subj-e/t2s_run1"
 OTHERS = ("subj-f-ses1/t2s_run1", "subj-b/t1w")
-HELD_BACK = (range(5, 9), range(7, 14))
+QUARTERS = (range(4), range(4, 7), range(7, 10), range(10, 14))
+UPPER_HALF = range(7, 14)
 STEM = "sub-e_run-1_T2starw"
 
 
@@ -52,8 +53,8 @@ def main() -> None:
     torch.set_num_threads(1)
     image, reference = _read(SCAN)
     marked = np.flatnonzero(array_from(reference).any(axis=(0, 1)))
-    rows, seconds = [], 0.0
-    for held_back in HELD_BACK:
+    rows, together, seconds = [], [], 0.0
+    for held_back in (*QUARTERS, UPPER_HALF):
         asked, taught = np.intersect1d(marked, held_back), np.setdiff1d(marked, held_back)
         with tempfile.TemporaryDirectory() as temporary:
             folder = Path(temporary)
@@ -64,13 +65,19 @@ def main() -> None:
             )
             seconds += time.monotonic() - start
             print((folder / "run" / "log.csv").read_text(encoding="utf-8"))
+            before, after = (_cord(image, choice) for choice in ("default", weights))
             name = f"all but slices {asked[0]} to {asked[-1]}"
-            scored = (
-                (f"slices {asked[0]} to {asked[-1]}", image, _only(reference, asked)),
-                ("slices trained on", image, _only(reference, taught)),
-                *((other, *_read(other)) for other in OTHERS),
-            )
-            rows += [_row(name, *entry, weights) for entry in scored]
+            rows += [
+                Row(name, scored_on, *(_dice(mask, reference, slices) for mask in (before, after)))
+                for scored_on, slices in (
+                    (f"slices {asked[0]} to {asked[-1]}", asked),
+                    ("slices trained on", taught),
+                )
+            ]
+            rows += [_row(name, other, weights) for other in OTHERS]
+        if held_back in QUARTERS:
+            together.append((asked, before, after))
+    rows.insert(4 * len(QUARTERS), _all_quarters(together, reference))
     text = table(rows, seconds)
     (FOLDER / "fine_tune.md").write_text(text, encoding="utf-8")
     print(text)
@@ -108,22 +115,33 @@ def table(rows: list[Row], seconds: float) -> str:
     return "\n".join(lines)
 
 
-def _row(
-    trained_on: str, scored_on: str, image: sitk.Image, reference: sitk.Image, weights: Path
+def _row(trained_on: str, scan: str, weights: Path) -> Row:
+    image, reference = _read(scan)
+    drawn = np.flatnonzero(array_from(reference).any(axis=(0, 1)))
+    masks = (_cord(image, choice) for choice in ("default", weights))
+    return Row(trained_on, scan, *(_dice(mask, reference, drawn) for mask in masks))
+
+
+def _all_quarters(
+    quarters: list[tuple[np.ndarray, sitk.Image, sitk.Image]], reference: sitk.Image
 ) -> Row:
-    before, after = (
-        _dice(scs.segment(image, weights=choice, device="cpu").masks["cord"], reference)
-        for choice in ("default", weights)
-    )
-    return Row(trained_on, scored_on, before, after)
+    """Return the Dice of all slices, each outlined by weights that did not get its mask."""
+    both = []
+    for masks in zip(*((before, after) for _, before, after in quarters), strict=True):
+        put_together = np.zeros_like(array_from(reference))
+        for mask, (slices, *_) in zip(masks, quarters, strict=True):
+            put_together[:, :, slices] = array_from(mask)[:, :, slices]
+        both.append(dice(image_from(put_together, reference), reference))
+    return Row("each time without one quarter", "**the quarter held back**", *both)
 
 
-def _dice(mask: sitk.Image, reference: sitk.Image) -> float:
-    """Return the Dice on slices that have a reference."""
-    wanted = sitk.DICOMOrient(reference, "LAS")
-    found = sitk.DICOMOrient(mask, "LAS")
-    marked = np.flatnonzero(array_from(wanted).any(axis=(0, 1)))
-    return dice(_only(found, marked), wanted)
+def _cord(image: sitk.Image, weights: str | Path) -> sitk.Image:
+    return scs.segment(image, weights=weights, device="cpu").masks["cord"]
+
+
+def _dice(mask: sitk.Image, reference: sitk.Image, slices: np.ndarray) -> float:
+    """Return the Dice on some slices, as they are stored."""
+    return dice(_only(mask, slices), _only(reference, slices))
 
 
 def _read(scan: str) -> tuple[sitk.Image, sitk.Image]:

@@ -109,6 +109,23 @@ def test_every_configuration_trains_on_scans(name: str, study: Path, tmp_path: P
         assert {row["role"] for row in csv.DictReader(handle)} >= {"training", "held back"}
 
 
+def test_it_says_when_training_made_nothing_better(study: Path, tmp_path: Path) -> None:
+    said: list[str] = []
+    ruined = ["steps=1", "batch=1", "warm_up=0", "learning_rate=10.0", "average=0.0"]
+    path = train_model(
+        "cord",
+        None,
+        tmp_path,
+        data=study,
+        changes=ruined,
+        validation=0.5,
+        progress=lambda fraction, message: said.append(message),
+    )
+    assert said[-1] == "nothing did better on what was held back than the weights it began from"
+    kept, began = (load_weights(name).network.state_dict() for name in (path, "cord"))
+    assert all(torch.equal(kept[name], began[name]) for name in began)
+
+
 def test_where_the_cord_ends_is_not_learnt_from_scans(study: Path, tmp_path: Path) -> None:
     with pytest.raises(InvalidArgument, match="where the rater stopped"):
         train_model("cord_ends", None, tmp_path, data=study)
