@@ -29,7 +29,7 @@ from .samples import synthetic_sample
 # A tip less than 3 mm across is not told from the filum terminale.
 _LEAST_MM2 = 7.0
 # Gray matter that shows in a cord is not to be taken for roots; lumbar scans are mostly sagittal.
-_GRAY_MATTER_SHOWS, _SAGITTAL = 0.2, 0.45
+_GRAY_MATTER_SHOWS, _SAGITTAL = 0.2, 0.55
 # Share of the samples cut as short as scans may be, and how short, rows.
 _CUT, _SHORTEST = 0.5, 10
 _MOST_SHIFT = 2
