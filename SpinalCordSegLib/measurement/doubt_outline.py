@@ -17,7 +17,7 @@ def unsure(stack: Stack) -> Sign:
     doubt = (1 - np.abs(2 * stack.probability - 1)).sum(axis=(0, 1)) * stack.pixel_mm.prod()
     area = np.maximum(stack.area_mm2, stack.pixel_mm.prod())
     rim_mm = np.where(stack.present, doubt / (2 * np.sqrt(np.pi * area)), 0)
-    return Sign("the network is unsure of the outline", beyond(rim_mm, 1.3, 0.4))
+    return Sign("the network is unsure of the outline", beyond(rim_mm, 1.5, 0.4))
 
 
 def area_jump(stack: Stack) -> Sign:

@@ -3,9 +3,9 @@
 
     python Testing/evaluation/zhang.py
 
-writes ``Testing/evaluation/zhang.md``, ``zhang.csv`` and three pictures beside them. Weights of a
-U-Net trained on patches of 128 x 128 pixels, which do not ship, are compared too if their file is
-given with ``--patches``.
+writes ``Testing/evaluation/zhang.md``, ``zhang.csv`` and three pictures beside them. The U-Net's
+weights before it was trained on patches of 128 x 128 pixels alone, which do not ship, are compared
+too if their file is given with ``--before-patches``.
 """
 
 from __future__ import annotations
@@ -60,15 +60,14 @@ SHRUNK = (0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
 OVERGROWN = (1.1, 1.3, 1.5)
 SHIFTS_MM = (1.0, 2.0, 3.0)
 PATCHES = (
-    "*Patches* (only with `--patches FILE`, weights that do not ship): the U-Net trained on",
-    "windows of 128 x 128 pixels alone; what that costs is the narrow field of view of subj-c,",
-    "24 mm, where it finds hardly anything.",
+    "The last 1,000 steps of the U-Net saw windows of 128 x 128 pixels alone, as the paper's",
+    "patches are.",
 )
-WITHOUT_PATCHES = (
-    "A U-Net trained on windows of 128 x 128 pixels alone (`--patches FILE`) does not ship; with",
-    "the synthetic images of before, it had 0.883 where the U-Net of then had 0.942, and found",
-    "hardly anything in the narrow field of view of subj-c, 24 mm.",
+BEFORE_PATCHES = (
+    "*Before patches* (only with `--before-patches FILE`, weights that do not ship): those from",
+    "which it went on, a quarter of whose steps saw whole slices.",
 )
+_BEFORE = "U-Net, before patches"
 _JPEG = (cv2.IMWRITE_JPEG_QUALITY, 80)
 
 
@@ -86,12 +85,12 @@ class Score:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--patches", type=Path, help="weights of a U-Net on patches of 128 x 128")
+    parser.add_argument("--before-patches", type=Path, help="weights of a U-Net on whole slices")
     parser.add_argument("-o", "--output", type=Path, default=FOLDER)
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     scans = [read_scan(name) for name in SCANS]
-    masks = {scan.name: dict(by_method(scan, arguments.patches)) for scan in scans}
+    masks = {scan.name: dict(by_method(scan, arguments.before_patches)) for scan in scans}
     scores = [s for scan in scans for s in score(scan, masks[scan.name])]
     text = page(scores, edge_detectors(scans, masks), starts(scans))
     arguments.output.mkdir(parents=True, exist_ok=True)
@@ -110,12 +109,12 @@ def main() -> None:
     print(text)
 
 
-def by_method(scan: Scan, patches: Path | None) -> Iterator[tuple[str, Mask]]:
+def by_method(scan: Scan, before_patches: Path | None) -> Iterator[tuple[str, Mask]]:
     """Yield the name of each method and its mask; the level sets start from the U-Net's."""
     unet = by_slice(scan, "csm_unet")
     yield "U-Net", unet
-    if patches is not None:
-        yield "U-Net, patches", by_slice(scan, patches)
+    if before_patches is not None:
+        yield _BEFORE, by_slice(scan, before_patches)
     printed = partial(as_printed, scan, unet)
     yield "DRLSE as printed", printed(emphasise_edges, method="drlse")
     yield "GRLSE as printed", printed(emphasise_edges, method="grlse")
@@ -274,7 +273,8 @@ def page(
         "alone. *As printed*: the paper's level set at 0.7 mm; *DRLSE*, *GRLSE*: ours, both from a",
         "circle half as wide as the U-Net's mask. *U-Net + refine* and *cascade + GRLSE*: what",
         "`segment --method csm` and `segment --refine grlse` give, with the safety.",
-        *(PATCHES if "U-Net, patches" in methods else WITHOUT_PATCHES),
+        *PATCHES,
+        *(BEFORE_PATCHES if _BEFORE in methods else ()),
         "",
         "## Methods",
         "",
