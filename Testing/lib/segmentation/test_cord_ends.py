@@ -40,6 +40,9 @@ from SpinalCordSegLib.weights import LoadedWeights, load_weights
         ([0.5] * 15 + [0.99] * 40, 1.0, (15, 54)),
         ([0.5] * 6 + [0.99] * 8, 5.0, (6, 13)),
         ([0.5] * 10 + [0.99] * 80, 0.5, (0, 89)),
+        # One thick slice in doubt is left, one that is surely no cord is not.
+        ([0.5] + [0.99] * 8, 17.0, (0, 8)),
+        ([0.1] + [0.99] * 8, 17.0, (1, 8)),
         # Nothing looks like cord: no reason to take some of it away.
         ([0.1] * 30, 1.0, (0, 29)),
         ([0.9], 5.0, (0, 0)),
