@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from ..errors import Cancelled, InvalidArgument
+from ..weights import load_weights
 from .anatomy import AtlasTensors, upload
 from .configuration import read_configuration
 from .export import export_weights
@@ -103,8 +104,14 @@ def train_model(
         raise Cancelled(
             "training was interrupted", f"go on from the checkpoint in {folder} by the same command"
         ) from interrupt
-    if trained.step == 0:
+    if trained.step == 0 and chosen.start_from:
         report(1.0, "nothing did better on what was held back than the weights it began from")
+        began = load_weights(chosen.start_from).specification
+        chosen = replace(
+            chosen,
+            threshold=began.threshold,
+            dark_fluid_threshold=began.dark_fluid_threshold,
+        )
     path = folder / f"{model}.safetensors"
     export_weights(trained, chosen, path, patches, synthetic=atlas is not None)
     return path
