@@ -87,8 +87,8 @@ def train(
         Gets ``checkpoint.safetensors``, ``log.csv`` and, of scans, ``scans.csv``: which were
         trained on and which held back.
     progress : callable, optional
-        Called with the fraction done and a message; what it raises stops the run, after a
-        checkpoint.
+        Called after every step with the fraction done and what the last row of the log says; what
+        it raises stops the run, after a checkpoint.
     scans : ScanPatches, optional
         Instead of synthetic samples; with an atlas, half and half.
     device : str, optional
@@ -117,6 +117,7 @@ def train(
         _write_rows(folder / "scans.csv", [_SCANS_HEADER, *map(list, scans.roles)])
     pieces = held_back(configuration, images)
     started = time.monotonic()
+    message = "learning"
     try:
         if pieces and not resumed:
             log.write(0, validation_dice=_validate(state, configuration, pieces))
@@ -128,8 +129,9 @@ def train(
                 measured = _validate(state, configuration, pieces)
             if last or measured is not None or state.step % _LOG_EVERY == 0:
                 message = log.write(state.step, measured, time.monotonic() - started)
-                if progress:
-                    progress(state.step / configuration.steps, message)
+            if progress:
+                # After every step, what the table's last row says: a step may take half a minute.
+                progress(state.step / configuration.steps, message)
             if state.step % _SAVE_EVERY == 0:
                 save_checkpoint(state, folder, identity)
     finally:

@@ -54,6 +54,15 @@ def test_a_killed_run_goes_on_to_the_same_bits(
         assert torch.equal(value, resumed.network.state_dict()[name]), name
 
 
+def test_every_step_is_told_even_where_the_log_has_none(
+    atlas: AtlasTensors, configuration: TrainingConfiguration, tmp_path: Path
+) -> None:
+    told: list[tuple[float, str]] = []
+    train(replace(configuration, steps=4), atlas, tmp_path, lambda *words: told.append(words))
+    assert [fraction for fraction, _ in told] == [0.25, 0.5, 0.75, 1.0]
+    assert told[0][1] == "learning" and told[-1][1].startswith("step 4: loss")
+
+
 def test_soft_dice_by_hand() -> None:
     target = torch.tensor([[[1.0, 1, 0, 0]]])
     half = torch.tensor([[[1.0, 0, 1, 0]]])
