@@ -24,6 +24,7 @@ def predict_along(
     progress: Callable[[float, str], None] | None = None,
     normalise: Callable[[np.ndarray], np.ndarray] = zero_mean_unit_variance,
     message: str = "outlining the cord",
+    mirrored: bool = True,
 ) -> np.ndarray:
     """Return the network's probabilities on a block.
 
@@ -40,6 +41,8 @@ def predict_along(
         From a window with NaN outside the image to the network's input, as in training.
     message : str
         What progress is told.
+    mirrored : bool
+        Average with what the network makes of the mirror image: steadier, and twice the time.
 
     Returns
     -------
@@ -62,7 +65,7 @@ def predict_along(
             progress(first / len(starts), message)
         chosen = starts[first : first + _BATCH]
         batch = np.stack([normalise(padded[:, :, s : s + length]) for s in chosen])
-        probabilities = _run(network, batch, device)
+        probabilities = _run(network, batch, device, mirrored)
         for start, probability in zip(chosen, probabilities, strict=True):
             total[:, :, start : start + length] += probability * fade
             weights[start : start + length] += fade
@@ -107,10 +110,12 @@ def _fade(length: int) -> np.ndarray:
     return np.minimum(1, distance / (length / 4)).astype(np.float32)
 
 
-def _run(network: Network, batch: np.ndarray, device: str) -> np.ndarray:
+def _run(network: Network, batch: np.ndarray, device: str, mirrored: bool = True) -> np.ndarray:
     with torch.inference_mode():
         tensor = torch.from_numpy(batch)[:, None].to(device)
         tensor = tensor.contiguous(memory_format=memory_layout(network))
-        # A cord is as good as its mirror image; the mean of both is steadier than either.
-        output = (network(tensor) + network(tensor.flip(2)).flip(2)) / 2
+        output = network(tensor)
+        if mirrored:
+            # A cord is as good as its mirror image; the mean of both is steadier than either.
+            output = (output + network(tensor.flip(2)).flip(2)) / 2
     return output[:, 0].float().cpu().numpy()

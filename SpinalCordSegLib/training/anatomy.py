@@ -103,6 +103,8 @@ class AnatomyRange:
     as_scanned : float
         Share of the samples not at an end that lie where scans do: half in the neck, half between
         a little below the conus and 13 cm above it. Else the chest, with its thin cord, prevails.
+    conus_share : float
+        Share of the samples at an end that lie at or below the conus.
     """
 
     off_centre_mm: tuple[float, float]
@@ -110,6 +112,7 @@ class AnatomyRange:
     pathology: PathologyRates = SOME_ILL
     straightened: bool = False
     as_scanned: float = 0.0
+    conus_share: float = 0.5
 
 
 def upload(
@@ -186,7 +189,7 @@ def _random_level(atlas: AtlasTensors, random: Randomness, ranges: AnatomyRange)
     lowest, highest = atlas.cord_slices
     top = atlas.tissue.shape[2] - 1
     if random.chance(ranges.end_fraction):
-        if random.chance(0.5):
+        if random.chance(ranges.conus_share):
             return random.uniform(0, lowest + 60)
         return random.uniform(highest - 40, top)
     # Nothing is drawn where it is 0: what was trained before keeps its samples.

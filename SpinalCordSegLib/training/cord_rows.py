@@ -29,7 +29,9 @@ from .samples import synthetic_sample
 # A tip less than 3 mm across is not told from the filum terminale.
 _LEAST_MM2 = 7.0
 # Gray matter that shows in a cord is not to be taken for roots; lumbar scans are mostly sagittal.
-_GRAY_MATTER_SHOWS, _SAGITTAL = 0.2, 0.55
+_GRAY_MATTER_SHOWS, _SAGITTAL = 0.15, 0.65
+# Roots are harder to tell from a cord than a brainstem is.
+_CONUS = 0.7
 # Share of the samples cut as short as scans may be, and how short, rows.
 _CUT, _SHORTEST = 0.5, 10
 _MOST_SHIFT = 2
@@ -68,6 +70,7 @@ def straight_spine(
             configuration.end_fraction,
             straightened=True,
             as_scanned=configuration.as_scanned,
+            conus_share=_CONUS,
         ),
     )
     random = seeded((configuration.seed, epoch, rank))
@@ -137,7 +140,12 @@ def _outline(values: np.ndarray, outlined_by: str, device: str) -> np.ndarray:
     weights = load_weights(outlined_by)
     network = for_prediction(weights.network, device)
     return predict_along(
-        values, network, weights.specification.preprocessing.patch_voxels[2], device
+        values,
+        network,
+        weights.specification.preprocessing.patch_voxels[2],
+        device,
+        # An outline is most of what a spine costs, and this halves it.
+        mirrored=False,
     )
 
 

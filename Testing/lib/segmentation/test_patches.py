@@ -55,6 +55,19 @@ def test_outside_the_image_there_is_no_cord() -> None:
     assert not probability[:, :7].any() and probability[8, 8, 20] == 1
 
 
+def test_a_network_that_prefers_one_side_is_averaged_with_its_mirror_image() -> None:
+    class RightSide(Bright):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            marked = torch.zeros_like(x)
+            marked[:, :, :8] = 1
+            return marked
+
+    both = predict_along(rod(32), RightSide(), 32)  # type: ignore[arg-type]
+    once = predict_along(rod(32), RightSide(), 32, mirrored=False)  # type: ignore[arg-type]
+    assert (both == 0.5).all()
+    assert (once[:8] == 1).all() and not once[8:].any()
+
+
 def test_progress_can_stop_it() -> None:
     def stop(fraction: float, message: str) -> None:
         raise Cancelled
