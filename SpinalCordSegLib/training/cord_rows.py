@@ -24,7 +24,7 @@ from .anatomy import AnatomyRange, AtlasTensors
 from .configuration import TrainingConfiguration
 from .randomness import Randomness, seeded
 from .repeated_images import drawn_image
-from .samples import synthetic_sample
+from .straightened import straightened_sample
 
 # A tip less than 3 mm across is not told from the filum terminale.
 _LEAST_MM2 = 7.0
@@ -117,7 +117,8 @@ def _outlined_spine(
     fine = [COARSER * n for n in shape]
     fine_mm = [s / COARSER for s in spacing_mm]
     sequences = _sequences(seeded((*seed, 1)))
-    image, cord = synthetic_sample(atlas, seed, fine, fine_mm, ranges, ("cord",), sequences)
+    course = seeded((*seed, 2))
+    image, cord = straightened_sample(atlas, seed, fine, fine_mm, ranges, sequences, course)
     if sequences.voxel_mm and is_thick_sagittal(sequences.voxel_mm):
         # What outlines such scans.
         outlined_by = CORD_SAGITTAL

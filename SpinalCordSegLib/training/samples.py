@@ -17,9 +17,11 @@ from .acquisition import (
 )
 from .anatomy import Anatomy, AnatomyRange, AtlasTensors, sample_anatomy
 from .randomness import seeded
+from .tissues import Tissue
 
-TARGETS = ("cord", "gray_matter", "lesion")
+TARGETS = ("cord", "gray_matter", "lesion", "sac")
 
+_IN_THE_SAC = (Tissue.WHITE_MATTER, Tissue.GRAY_MATTER, Tissue.CSF, Tissue.NEURAL)
 # Where lesions are a target, half of the cords have none: they are as important.
 _LESION_SHARE = 0.5
 
@@ -54,8 +56,8 @@ def synthetic_sample(
     image : Tensor of float32, (1, X, Y[, Z])
         Normalised; the last axis is left out when Z = 1.
     target : Tensor of float32, (targets, X, Y[, Z])
-        Fraction of each voxel inside the cord, the gray matter or a lesion; 0 outside the field
-        of view.
+        Fraction of each voxel inside the cord, the gray matter, a lesion or the dural sac with all
+        that is in it; 0 outside the field of view.
 
     Raises
     ------
@@ -90,6 +92,9 @@ def _mask(anatomy: Anatomy, name: str) -> torch.Tensor:
         return anatomy.cord
     if name == "lesion":
         return torch.zeros_like(anatomy.cord) if anatomy.lesion is None else anatomy.lesion
+    if name == "sac":
+        in_it = torch.tensor(_IN_THE_SAC, device=anatomy.tissue.device)
+        return torch.isin(anatomy.tissue, in_it).float()
     if name == "gray_matter" and anatomy.gray_matter is not None:
         return anatomy.gray_matter
     raise ValueError(f"there is no target {name!r} here")
