@@ -117,7 +117,7 @@ def _outlined_spine(
     fine = [COARSER * n for n in shape]
     fine_mm = [s / COARSER for s in spacing_mm]
     sequences = _sequences(seeded((*seed, 1)))
-    course = seeded((*seed, 2))
+    course = seeded((*seed, 2), atlas.tissue.device)
     image, cord = straightened_sample(atlas, seed, fine, fine_mm, ranges, sequences, course)
     if sequences.voxel_mm and is_thick_sagittal(sequences.voxel_mm):
         # What outlines such scans.

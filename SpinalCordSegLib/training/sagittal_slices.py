@@ -29,6 +29,6 @@ def sagittal_sample(
 
     Parameters and result are those of :func:`.straightened.straightened_sample`.
     """
-    random = seeded((*seed, 2))
+    random = seeded((*seed, 2), atlas.tissue.device)
     acquisition = thick_sagittal_slices(random)
     return straightened_sample(atlas, seed, shape, spacing_mm, ranges, acquisition, random)

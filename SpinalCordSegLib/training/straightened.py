@@ -50,7 +50,7 @@ def straightened_sample(
         Its `off_centre_mm` is how far the curve strays from the cord.
     acquisition : AcquisitionRange
     random : Randomness
-        What the curve's course is drawn from.
+        What the curve's course is drawn from, on the atlas's device.
 
     Returns
     -------
