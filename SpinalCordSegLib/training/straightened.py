@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Samples as the cascade sees scans: straightened along a curve that strays from the cord.
 
-Most of all near the conus: there curves leave the cord for the middle of the sac, which then
-passes for a cord.
+Most of all near the conus: there some curves leave the cord for the middle of the sac, which then
+may pass for a cord.
 """
 
 from __future__ import annotations
