@@ -32,7 +32,7 @@ from .progress import Progress, part_of
 from .result import Result
 from .segmentation import METHODS
 from .segmentation.cord import CordSegmentation, segment_cord
-from .segmentation.cord_ends import LOOK_BEYOND_MM, judges
+from .segmentation.cord_ends import LOOK_BEYOND_MM
 from .segmentation.csm import segment_cord_by_slice
 from .segmentation.thick_slices import CORD_SAGITTAL, in_thick_sagittal_slices
 from .version import __version__
@@ -120,12 +120,10 @@ def segment(
         found, chosen = finding.centerline, _with_one_outliner(finding.weights, request, image)
     with watch.stage("cord"):
         ends = chosen.get("cord_ends")
-        if ends and judges(ends, chosen["cord"]):
-            found = found.prolonged(LOOK_BEYOND_MM)
         cord = finding.cord or segment_cord(
             image, found, chosen["cord"], threshold, device, part_of(report, 0.45, 0.7), ends
         )
-        found = _covering(found, cord.mask)
+        found = _covering(found.prolonged(LOOK_BEYOND_MM) if ends else found, cord.mask)
     refinement = None
     if refine != "none":
         with watch.stage("refine"):

@@ -16,6 +16,7 @@ from scipy import ndimage
 
 from ..errors import CordNotFound
 from ..field_of_view import crop_to_content
+from ..heaviest_run import heaviest_run
 from ..images import array_from, to_network_order
 from ..weights import LoadedWeights
 from .curve import Centerline
@@ -29,8 +30,10 @@ _EVIDENCE_UNIT_MM = 0.5
 _COARSE_STEP_MM = 6.0
 _FINE_STEP_MM = 2.0
 
-# Evidence further than this from the main run, along the cord, is another organ's.
+# Evidence further than this from the main run, along the cord, is another organ's, and so is what
+# lies beyond a gap more than five times as long as itself: in lumbar scans specks of the roots.
 _LONGEST_GAP_MM = 40.0
+_GAP_COST = 0.2
 
 # How far the curve is drawn past the last slice with evidence: the network often misses the
 # first and last slices of a field of view that the cord crosses.
@@ -204,10 +207,14 @@ def _centres(heat: np.ndarray, path: np.ndarray, threshold: float) -> tuple[np.n
 
 
 def _main_run(found: np.ndarray, evidence: np.ndarray, height_mm: np.ndarray) -> np.ndarray:
-    """Return which slices belong to the run with most evidence, short gaps bridged."""
-    indices = np.flatnonzero(found)
-    if indices.size == 0:
+    """Return which slices belong to the run with most evidence, short gaps bridged.
+
+    Slices are evenly spaced.
+    """
+    stretch = heaviest_run(np.where(found, 1.0, -_GAP_COST))
+    if stretch is None:
         return found
+    indices = stretch[0] + np.flatnonzero(found[stretch[0] : stretch[1] + 1])
     breaks = np.flatnonzero(np.diff(height_mm[indices]) > _LONGEST_GAP_MM) + 1
     runs = np.split(indices, breaks)
     best = max(runs, key=lambda run: float(evidence[run].sum()))

@@ -22,7 +22,7 @@ from ..weights import LoadedWeights
 from .along_curve import straighten, unstraighten
 from .boundary import boundary_threshold
 from .cleanup import CleanMask, clean_cord_mask, drop_unsure_ends
-from .cord_ends import judges, slices_with_cord
+from .cord_ends import LOOK_BEYOND_MM, judges, slices_with_cord
 from .patches import predict_along, predict_slices
 
 
@@ -73,9 +73,8 @@ def segment_cord(
     progress : callable, optional
         ``progress(fraction, message)``; what it raises stops the segmentation.
     ends : LoadedWeights, optional
-        Of a network that tells where the cord ends: it has to see what lies beyond, so let the
-        centerline go on for ``cord_ends.LOOK_BEYOND_MM``. Without, the outline goes as far as
-        slices look like cord.
+        Of a network that tells where the cord ends. Without, the outline goes as far as slices
+        look like cord.
 
     Raises
     ------
@@ -86,11 +85,15 @@ def segment_cord(
     ordered = crop_to_content(whole)
     volume = array_from(ordered)
     curve = centerline.in_slices(ordered)
-    if not np.isfinite(curve).any():
+    near = np.asarray(np.isfinite(curve).all(axis=1))
+    if not near.any():
         raise CordNotFound(
             "the centerline does not cross the image",
             "check that both belong together and that the centerline is in LPS millimetres",
         )
+    judge = ends if ends is not None and judges(ends, weights) else None
+    if judge:
+        curve = centerline.prolonged(LOOK_BEYOND_MM).in_slices(ordered)
     preprocessing = weights.specification.preprocessing
     spacing = tuple(
         wanted or own
@@ -105,10 +108,12 @@ def segment_cord(
         threshold = boundary_threshold(weights.specification, block, along)
     slice_mm = ordered.GetSpacing()[2]
     believed = drop_unsure_ends(probability >= threshold, probability, slice_mm)
-    if ends is not None and judges(ends, weights):
+    if judge:
         crossed = slice(block.first_slice, block.first_slice + len(block.centres))
         found = np.asarray(believed[:, :, crossed].any(axis=(0, 1)))
-        believed[:, :, crossed] &= slices_with_cord(block, along, found, ends, device)
+        believed[:, :, crossed] &= slices_with_cord(
+            block, along, found, near[crossed], judge, device
+        )
     cleaned = clean_cord_mask(believed, curve, slice_mm)
     if not cleaned.mask.any():
         raise CordNotFound(

@@ -12,6 +12,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
+from ..heaviest_run import heaviest_run
 from ..intensity import zero_mean_unit_variance
 from ..networks import for_prediction
 from ..weights import LoadedWeights
@@ -32,6 +33,9 @@ _MOST_EVIDENCE = 4.0
 _LEAST_AGAINST = 6.0
 # However thick a slice, it is one look at the cord: one of 17 mm in slight doubt is no end.
 _MOST_MM = 3.0
+# Beyond the curve, where the network that found it saw no cord, it takes so much more, in the same
+# units, to believe in one.
+_MORE_BEYOND = 2.0
 # In less than this, which training does not show, no end is looked for.
 _SHORTEST_MM = 20.0
 
@@ -49,6 +53,7 @@ def slices_with_cord(
     block: StraightBlock,
     outline: np.ndarray,
     found: np.ndarray,
+    near: np.ndarray,
     ends: LoadedWeights,
     device: str = "cpu",
 ) -> np.ndarray:
@@ -62,6 +67,8 @@ def slices_with_cord(
         Probability of cord on the block.
     found : ndarray of bool, (K,)
         On which of these slices there is an outline.
+    near : ndarray of bool, (K,)
+        Which of them the curve crossed before it was drawn on by :data:`LOOK_BEYOND_MM`.
     ends : LoadedWeights
         That :func:`judges` such an outline.
     device : str
@@ -84,7 +91,7 @@ def slices_with_cord(
     middles = [rows[i : i + COARSER].mean() for i in range(0, len(rows), COARSER)]
     presence = np.interp(slices, middles, present.float().cpu().numpy())
     threshold = ends.specification.threshold
-    first, last = most_likely_run(presence, found, block.image_spacing_mm[2], threshold)
+    first, last = most_likely_run(presence, found, near, block.image_spacing_mm[2], threshold)
     return (slices >= first) & (slices <= last)
 
 
@@ -108,7 +115,11 @@ def seen_from_afar(values: np.ndarray, outline: np.ndarray) -> torch.Tensor:
 
 
 def most_likely_run(
-    presence: np.ndarray, found: np.ndarray, slice_mm: float, threshold: float
+    presence: np.ndarray,
+    found: np.ndarray,
+    near: np.ndarray,
+    slice_mm: float,
+    threshold: float,
 ) -> tuple[int, int]:
     """Return the first and the last slice of the cord, which is one run.
 
@@ -118,6 +129,8 @@ def most_likely_run(
         Probability that there is cord on a slice, 0 to 1.
     found : ndarray of bool, (K,)
         Where there is an outline.
+    near : ndarray of bool, (K,)
+        Where the network that found the curve saw cord, or hardly further.
     slice_mm : float
         Distance between slices; thick ones count no more than :data:`_MOST_MM`.
     threshold : float
@@ -130,14 +143,12 @@ def most_likely_run(
         little speaks against the outline, or where no run has more for it than against it, or has
         an outline.
     """
-    evidence = (_log_odds(presence) - _log_odds(threshold)) * min(slice_mm, _MOST_MM)
-    total = np.concatenate([[0.0], np.cumsum(evidence)])
-    # The best run ends where the total is highest above the lowest before it.
-    lowest = np.minimum.accumulate(total[:-1])
-    last = int(np.argmax(total[1:] - lowest))
-    first = int(np.argmin(total[: last + 1]))
-    if total[last + 1] <= total[first]:
+    needed = _log_odds(threshold) + np.where(near, 0.0, _MORE_BEYOND)
+    evidence = (_log_odds(presence) - needed) * min(slice_mm, _MOST_MM)
+    run = heaviest_run(evidence)
+    if run is None:
         return 0, presence.size - 1
+    first, last = run
     against = -evidence * found
     if against[:first].sum() < _LEAST_AGAINST:
         first = 0

@@ -123,8 +123,8 @@ class TrainingConfiguration:
     as_scanned : float
         Share of the others in the neck or the lower back, where most scans are made.
     sagittal : float
-        Share of synthetic samples seen in thick sagittal slices and straightened; of 3D networks
-        of the cord.
+        Share of synthetic samples seen in thick sagittal slices, and straightened where the network
+        is 3D; of networks that find the cord or outline it.
     batch : int
         Samples a step.
     learning_rate : float
@@ -362,9 +362,8 @@ def _problem(chosen: TrainingConfiguration) -> str | None:
         return "shows the cord alone, which only gray matter and lesions are looked for in"
     if chosen.model == "cord_ends" and not (chosen.images and chosen.outlined_by):
         return "lacks images and outlined_by: the ends are learnt from spines with their outline"
-    outlines = chosen.model in ("cord", "cord_sagittal") and chosen.patch_voxels[2] > 1
-    if chosen.sagittal and not outlines:
-        return "has sagittal slices, which are made for 3D networks of the cord"
+    if chosen.sagittal and chosen.model not in ("centerline", "cord", "cord_sagittal"):
+        return "has sagittal slices, which are made to find the cord or to outline it"
     if not 0 <= chosen.start_share < 1:
         return f"has start_share = {chosen.start_share}: it must lie between 0 and 1"
     if (chosen.steps > 0) == (chosen.epochs > 0):

@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Samples as the cascade sees thick sagittal slices: straightened along a curve.
+"""Samples as the cascade sees thick sagittal slices: straightened along a curve, but for CNN1.
 
 Voxels are as wide as half a cord there. Straightening moves each axial row so that the curve runs
 down the middle, and with the cord at rest it is the edges of the voxels that wander from row to
-row: a pattern that no patch cut straight out of an image shows.
+row: a pattern that no patch cut straight out of an image shows. CNN1, which has yet to find the
+curve, sees axial cuts through the slices as they are.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import torch
 from .acquisition import thick_sagittal_slices
 from .anatomy import AnatomyRange, AtlasTensors
 from .randomness import seeded
+from .samples import synthetic_sample
 from .straightened import straightened_sample
 
 
@@ -27,8 +29,13 @@ def sagittal_sample(
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Return one scan in thick sagittal slices and the cord in it, the same for the same seed.
 
-    Parameters and result are those of :func:`.straightened.straightened_sample`.
+    Parameters and result are those of :func:`.straightened.straightened_sample`; of a single axial
+    cut, Z = 1, those of :func:`.samples.synthetic_sample`.
     """
     random = seeded((*seed, 2), atlas.tissue.device)
     acquisition = thick_sagittal_slices(random)
+    if shape[2] == 1:
+        return synthetic_sample(
+            atlas, seed, shape, spacing_mm, ranges, ("cord",), acquisition=acquisition
+        )
     return straightened_sample(atlas, seed, shape, spacing_mm, ranges, acquisition, random)

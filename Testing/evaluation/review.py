@@ -141,7 +141,7 @@ def cascade(
 ) -> Found | None:
     """Segment an image in network order; None if no cord is found."""
     try:
-        curve = detect_cord(image, networks["centerline"]).centerline.prolonged(LOOK_BEYOND_MM)
+        curve = detect_cord(image, networks["centerline"]).centerline
         cord = segment_cord(image, curve, networks["cord"], ends=networks["cord_ends"])
     except scs.CordNotFound:
         return None
@@ -150,7 +150,7 @@ def cascade(
         reference=reference,
         mask=array_from(cord.mask) > 0,
         probability=array_from(cord.probability),
-        curve=curve.in_slices(image),
+        curve=curve.prolonged(LOOK_BEYOND_MM).in_slices(image),
         spacing=image.GetSpacing(),
         filled=cord.filled_slices,
     )

@@ -30,7 +30,7 @@ LEVELS = (
     {"images", "headers", "dicom_segmentation"},
     {"networks"},
     {"weights"},
-    {"intensity"},
+    {"intensity", "heaviest_run"},
     {"centerline", "segmentation", "levelset", "measurement", "correction"},
     {"choice"},
     {"evaluation"},

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -53,22 +54,31 @@ def test_the_cord_is_one_run(
 ) -> None:
     count = len(presence)
     everywhere = np.ones(count, bool)
-    assert most_likely_run(np.array(presence), everywhere, slice_mm, 0.75) == expected
+    run = partial(most_likely_run, found=everywhere, near=everywhere, slice_mm=slice_mm)
+    assert run(np.array(presence), threshold=0.75) == expected
     mirrored = (count - 1 - expected[1], count - 1 - expected[0])
-    assert most_likely_run(np.array(presence[::-1]), everywhere, slice_mm, 0.75) == mirrored
+    assert run(np.array(presence[::-1]), threshold=0.75) == mirrored
 
 
 def test_only_what_has_an_outline_counts_against_it() -> None:
     presence = np.array([0.05] * 20 + [0.99] * 40)
     found = np.ones(60, bool)
     found[:19] = False
+    run = partial(most_likely_run, presence, near=np.ones(60, bool), slice_mm=1.0, threshold=0.75)
     # One slice is not enough, whatever lies beyond it.
-    assert most_likely_run(presence, found, 1.0, 0.75) == (0, 59)
+    assert run(found=found) == (0, 59)
     found[10:] = True
-    assert most_likely_run(presence, found, 1.0, 0.75) == (20, 59)
+    assert run(found=found) == (20, 59)
     # Not all of it is taken away.
     found[20:] = False
-    assert most_likely_run(presence, found, 1.0, 0.75) == (0, 59)
+    assert run(found=found) == (0, 59)
+
+
+@pytest.mark.parametrize(("presence", "expected"), [(0.9, (20, 59)), (0.99, (0, 59))])
+def test_beyond_the_curve_cord_has_to_be_surer(presence: float, expected: tuple[int, int]) -> None:
+    likely = np.array([presence] * 20 + [0.9] * 40)
+    near = np.arange(60) >= 20
+    assert most_likely_run(likely, np.ones(60, bool), near, 1.0, 0.75) == expected
 
 
 def test_the_network_sees_the_outline_and_the_image_at_half_the_size() -> None:
@@ -90,7 +100,7 @@ def test_slices_beyond_the_ends_are_told_on_the_grid_of_the_image() -> None:
     curve[:2] = np.nan
     block = straighten(volume, (1.0, 1.0, 3.0), curve, (0.5, 0.5, 1.0), (16, 16))
     weights = _standing_in(_Bright())
-    cord = slices_with_cord(block, _nothing(block), np.ones(28, bool), weights)
+    cord = slices_with_cord(block, _nothing(block), np.ones(28, bool), np.ones(28, bool), weights)
     assert cord.tolist() == [slice_ >= 10 for slice_ in range(2, 30)]
 
 

@@ -48,6 +48,19 @@ def test_an_image_is_normalised_and_blurred_across_its_slices(atlas: AtlasTensor
     assert across < 0.6 * along
 
 
+def test_an_axial_cut_is_as_blurred_and_not_straightened(atlas: AtlasTensors) -> None:
+    strays = AnatomyRange((9.0, 0.0), 0.0, HEALTHY)
+    across = along = furthest = 0.0
+    for index in range(20):
+        image, cord = sagittal_sample(atlas, (4, index), (32, 32, 1), SPACING, strays)
+        assert image.shape == cord.shape == (1, 32, 32)
+        across += float(image.diff(n=2, dim=1).abs().mean())
+        along += float(image.diff(n=2, dim=2).abs().mean())
+        furthest = max(furthest, abs(float(_middle(cord[..., None], 0)) - 15.5))
+    assert across < 0.6 * along
+    assert furthest > 5.0
+
+
 def _middle(cord: torch.Tensor, axis: int) -> torch.Tensor:
     """Return the place of the cord (1, X, Y, Z) on each row, voxels; NaN where it ends."""
     place = torch.arange(cord.shape[axis + 1], dtype=torch.float32)
