@@ -15,7 +15,7 @@ def heaviest_run(weights: ArrayLike) -> tuple[int, int] | None:
 
     Parameters
     ----------
-    weights : array_like of float, (N,)
+    weights : array_like of float, (N,), N > 0
         Above 0 what speaks for a place, below 0 what speaks against it.
 
     Returns
