@@ -18,6 +18,7 @@ from SpinalCordSegLib.images import array_from, to_network_order
 from SpinalCordSegLib.segmentation.along_curve import StraightBlock, straighten
 from SpinalCordSegLib.segmentation.cord import segment_cord
 from SpinalCordSegLib.segmentation.cord_ends import (
+    LOOK_BEYOND_MM,
     judges,
     most_likely_run,
     seen_from_afar,
@@ -130,6 +131,37 @@ def test_the_outline_is_cut_where_the_cord_ends(checkout: Path) -> None:
     half = whole.shape[2] // 2
     assert whole[:, :, : half - 2].any() and not cut[:, :, : half - 2].any()
     assert np.array_equal(cut[:, :, half + 2 :], whole[:, :, half + 2 :])
+
+
+@pytest.mark.parametrize(("presence", "beyond_mm"), [(0.8, 0), (0.99, LOOK_BEYOND_MM)])
+def test_the_outline_goes_past_its_curve_where_a_cord_is_sure(
+    presence: float, beyond_mm: float, checkout: Path
+) -> None:
+    folder = checkout / "Resources" / "sample"
+    image, cord = (
+        sitk.ReadImage(str(folder / f"phantom_t2w{suffix}.nii.gz")) for suffix in ("", "_cord")
+    )
+    whole = Centerline.from_mask(cord).points_mm
+    upper = Centerline(whole[len(whole) // 2 :])
+    ends = _standing_in(_Everywhere(presence))
+    found = to_network_order(segment_cord(image, upper, load_weights("cord"), ends=ends).mask)
+    lowest = int(np.flatnonzero(array_from(found).any(axis=(0, 1)))[0])
+    height_mm = found.TransformIndexToPhysicalPoint((0, 0, lowest))[2]
+    assert upper.points_mm[:, 2].min() - height_mm == pytest.approx(beyond_mm, abs=2)
+
+
+class _Everywhere(nn.Module):
+    """Says the same wherever it looks."""
+
+    dimensions = 3
+    stride = 1
+
+    def __init__(self, presence: float) -> None:
+        super().__init__()
+        self.presence = presence
+
+    def forward(self, views: torch.Tensor) -> torch.Tensor:
+        return torch.full((len(views), 1, *views.shape[2:]), self.presence)
 
 
 class _UpperHalf(nn.Module):
